@@ -1,0 +1,279 @@
+"""The door: the hooks a plugin implements, and the inert descriptors it yields.
+
+A plugin is a distribution with an entry point in the group ``metabench``. The entry point names a
+module (or an object) whose functions are marked with ``hookimpl``. Each hook returns descriptors:
+plain, typed data that name an implementation by ``target="package.module:Name"`` without importing
+it, so that ``metabench list`` never loads torch or any other heavy dependency.
+
+A complete plugin module::
+
+    from metabench.hookspecs import AlgorithmInfo, hookimpl
+
+    @hookimpl
+    def metabench_algorithms():
+        yield AlgorithmInfo(
+            name="my-learner",
+            summary="nearest class mean in a learned metric",
+            target="my_package.learner:MyLearner",
+            citation="Doe (2026), section 3",
+            licence="MIT",
+        )
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import pluggy
+
+if TYPE_CHECKING:
+    from metabench.runs.record import Record
+
+__all__ = [
+    "AlgorithmInfo",
+    "DataFile",
+    "Descriptor",
+    "EncoderInfo",
+    "MetricInfo",
+    "TaskKind",
+    "TaskSourceInfo",
+    "hookimpl",
+    "hookspec",
+]
+
+PROJECT = "metabench"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+TaskKind = Literal["classification", "binary", "regression"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descriptor:
+    """What every plugin entry says of itself; importing nothing.
+
+    Attributes:
+        name: Unique among its kind; ``[a-z0-9][a-z0-9._-]*``.
+        summary: One line for ``metabench list``.
+        target: ``package.module:Name`` of the implementation, imported when a cell needs it.
+        citation: The paper or page that the entry implements.
+        licence: SPDX identifier of the data, the weights or the code.
+        options: Keyword arguments for the target, so that one implementation can serve several
+            names. They are part of every cell key.
+        requires: Importable modules that the target needs beyond metabench itself. A cell whose
+            modules are missing is ``unavailable``.
+    """
+
+    name: str
+    summary: str
+    target: str
+    citation: str = ""
+    licence: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    requires: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataFile:
+    """One upstream file of a source that is not embedded.
+
+    Attributes:
+        path: Where it lies below the data directory, with forward slashes.
+        url: Where ``metabench data fetch`` gets it; empty if it must be obtained by hand.
+        sha256: The digest that upstream publishes; empty if none is known, and then the first
+            download's digest is recorded and said.
+    """
+
+    path: str
+    url: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSourceInfo(Descriptor):
+    """One data set of one domain that yields tasks.
+
+    The target is called as ``target(context, **options)`` with a
+    `metabench.tasks.files.SourceContext` and returns a `metabench.tasks.data.TaskData`.
+
+    Attributes:
+        domain: The kind of data that the source belongs to, such as ``vision``.
+        modality: What its inputs are (``image``, ``text``, ...); encoders name what they accept.
+        task_kind: What is predicted.
+        metric: The metric that the source is scored by.
+        files: Upstream files; none for a source that is embedded or generated.
+        synthetic: Whether the data are generated and stand in for nothing real.
+        suites: The named suites that include the source, each with the protocol settings in which
+            the source departs from the suite's defaults, such as ``{"quick": {"way": 3}}``.
+    """
+
+    domain: str
+    modality: str
+    task_kind: TaskKind = "classification"
+    metric: str = "accuracy"
+    files: tuple[DataFile, ...] = ()
+    synthetic: bool = False
+    suites: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderInfo(Descriptor):
+    """Raw inputs to embeddings.
+
+    The target is called as ``target(spec, **options)`` with a
+    `metabench.learners.contracts.InputSpec` and returns a
+    `metabench.learners.contracts.Encoder`.
+
+    Attributes:
+        modalities: The modalities it accepts; ``"*"`` accepts every one.
+        trainable: Whether meta-training updates its weights. Frozen encoders are applied once to
+            every item of a source.
+        argument: What follows the name in ``name:ARGUMENT``, such as ``"model id or path"``; empty
+            if the encoder takes none. It reaches the target as the keyword ``argument``.
+        suites: The named suites in which it is used by default.
+    """
+
+    modalities: tuple[str, ...]
+    trainable: bool
+    argument: str = ""
+    suites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlgorithmInfo(Descriptor):
+    """A few-shot learner.
+
+    The target is a `metabench.learners.contracts.Algorithm` class; ``options`` are hyperparameters
+    that differ from its defaults.
+
+    Attributes:
+        task_kinds: The kinds of task to which it applies.
+        inductive: Whether each query is predicted from the support alone. A transductive learner,
+            whose scores may depend on the other queries, says ``False``.
+        adapts_encoder: Whether adaptation changes the encoder's weights; such a learner gets raw
+            inputs instead of embeddings and needs a trainable encoder.
+        uses_encoder: ``False`` for a learner that ignores its inputs; it is run once per source,
+            not once per encoder.
+        recipe: How its weights are meta-trained: ``episodic`` (its own ``loss`` on episodes),
+            ``supervised`` (the encoder is trained to classify all meta-train classes), ``none``,
+            or ``package.module:Name`` of a `metabench.learners.recipes.Recipe`.
+        suites: The named suites that run it; ``"*"``, the default, is every suite.
+    """
+
+    task_kinds: tuple[TaskKind, ...] = ("classification",)
+    inductive: bool = True
+    adapts_encoder: bool = False
+    uses_encoder: bool = True
+    recipe: str = "episodic"
+    suites: tuple[str, ...] = ("*",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricInfo(Descriptor):
+    """How the scores of one episode become one number.
+
+    The target is called as ``target(scores, targets)`` with the scores of a batch of episodes,
+    ``[B, Q, way]`` (``[B, Q]`` in regression), and their targets ``[B, Q]``; it returns ``[B]``
+    float64 values, NaN for an episode in which the metric is undefined.
+
+    Attributes:
+        task_kinds: The kinds of task that it scores.
+        best: The best possible value, which ``normalized`` maps to 1.
+        chance: The value of an uninformed learner, which ``normalized`` maps to 0: a number, or
+            ``"1/way"``.
+    """
+
+    task_kinds: tuple[TaskKind, ...]
+    best: float = 1.0
+    chance: float | Literal["1/way"] = 0.0
+
+
+@hookspec
+def metabench_task_sources() -> Iterable[TaskSourceInfo]:  # type: ignore[empty-body]
+    """Yield the task sources that the plugin adds. (Version added: 0.1.)
+
+    Example::
+
+        @hookimpl
+        def metabench_task_sources():
+            yield TaskSourceInfo(
+                name="my-photos", summary="48 kinds of screws", domain="vision", modality="image",
+                target="my_package.photos:photos", licence="CC0-1.0", suites={"quick": {"way": 5}},
+            )
+    """
+
+
+@hookspec
+def metabench_encoders() -> Iterable[EncoderInfo]:  # type: ignore[empty-body]
+    """Yield the encoders that the plugin adds. (Version added: 0.1.)
+
+    Example::
+
+        @hookimpl
+        def metabench_encoders():
+            yield EncoderInfo(
+                name="edges", summary="histogram of edge directions", modalities=("image",),
+                trainable=False, target="my_package.edges:Edges", suites=("quick",),
+            )
+    """
+
+
+@hookspec
+def metabench_algorithms() -> Iterable[AlgorithmInfo]:  # type: ignore[empty-body]
+    """Yield the algorithms that the plugin adds. (Version added: 0.1.)
+
+    Example::
+
+        @hookimpl
+        def metabench_algorithms():
+            yield AlgorithmInfo(
+                name="nearest-mean", summary="nearest class mean",
+                target="my_package.nearest:NearestMean", recipe="none",
+            )
+    """
+
+
+@hookspec
+def metabench_metrics() -> Iterable[MetricInfo]:  # type: ignore[empty-body]
+    """Yield the metrics that the plugin adds. (Version added: 0.1.)
+
+    Example::
+
+        @hookimpl
+        def metabench_metrics():
+            yield MetricInfo(
+                name="top2", summary="share of queries with the label among the best two",
+                task_kinds=("classification",), target="my_package.top2:top2",
+            )
+    """
+
+
+@hookspec
+def metabench_run_started(cells: int, store: str) -> None:
+    """Observe that a run begins. (Version added: 0.1.)
+
+    Args:
+        cells: How many cells are about to be run; those already answered are not counted.
+        store: The folder of the store.
+    """
+
+
+@hookspec
+def metabench_cell_finished(record: Record) -> None:
+    """Observe one finished cell, in the process that plans the run. (Version added: 0.1.)
+
+    Args:
+        record: What the cell left behind, whatever its status.
+    """
+
+
+@hookspec
+def metabench_run_finished(store: str, tables: tuple[str, ...]) -> None:
+    """Observe that a run ended and its tables are written. (Version added: 0.1.)
+
+    Args:
+        store: The folder of the store.
+        tables: The paths of the CSV files.
+    """

@@ -1,0 +1,1 @@
+"""Leaderboards: records reduced to tables. Nothing here imports torch."""

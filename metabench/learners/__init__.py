@@ -1,0 +1,1 @@
+"""Learners: the encoder and algorithm contracts, meta-training, and evaluation."""

@@ -1,0 +1,295 @@
+"""The contracts of encoders and algorithms: all that a plugin author has to know.
+
+Shapes: ``B`` episodes in a batch, ``S`` support and ``Q`` query examples in each, ``way`` classes,
+``d`` the width of an embedding. Within one batch every episode has the same ``S``, ``Q`` and
+``way``; the order of examples carries no information and classes may have unequal shots.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the name everybody uses
+
+from metabench.errors import unknown_name
+from metabench.hookspecs import TaskKind
+
+Inputs = Mapping[str, Tensor]
+X = TypeVar("X", Tensor, Inputs)
+Predictor = Callable[[X], Tensor]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What an encoder is built for.
+
+    Attributes:
+        modality: The source's modality, such as ``image``.
+        shapes: The shape of one example of each input, such as ``{"pixels": (1, 28, 28)}``.
+        dtypes: The dtype of each input.
+    """
+
+    modality: str
+    shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, torch.dtype]
+
+    @classmethod
+    def of(cls, modality: str, inputs: Inputs) -> InputSpec:
+        """Describe existing inputs."""
+        return cls(
+            modality,
+            {name: tuple(t.shape[1:]) for name, t in inputs.items()},
+            {name: t.dtype for name, t in inputs.items()},
+        )
+
+
+class Encoder(nn.Module, ABC):
+    """Raw inputs to embeddings.
+
+    Subclasses set ``width``, the length ``d`` of an embedding, in their constructor, which takes an
+    `InputSpec` and the descriptor's options.
+    """
+
+    width: int
+
+    def prepare(self, inputs: Inputs, meta_train: Tensor) -> Inputs:
+        """Turn a source's inputs, once and on the host, into what ``forward`` takes.
+
+        Tokenisation, filter banks and standardisation belong here.
+
+        Args:
+            inputs: All examples of the source; first dimension ``n``.
+            meta_train: Indices of the meta-train examples; statistics may be fitted on these only.
+
+        Returns:
+            Tensors with the same first dimension ``n``.
+        """
+        del meta_train
+        return inputs
+
+    @abstractmethod
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Embed a batch.
+
+        Args:
+            inputs: Prepared inputs of ``n`` examples, on the encoder's device.
+
+        Returns:
+            ``(n, d)`` embeddings.
+        """
+
+    def weights_digest(self) -> str:
+        """SHA-256 of the weights, which identifies a frozen encoder beyond its source code."""
+        sha = hashlib.sha256()
+        for name, tensor in sorted(self.state_dict().items()):
+            sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
+            sha.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        return sha.hexdigest()
+
+
+@dataclass(frozen=True)
+class Support(Generic[X]):
+    """The labelled examples that a learner adapts to.
+
+    Attributes:
+        x: ``[B, S, d]`` embeddings; for an algorithm that adapts the encoder, the prepared inputs,
+            each ``[B, S, ...]``.
+        y: ``[B, S]`` labels ``0 .. way-1`` (int64), or values (float32) in regression.
+        way: Number of classes; 1 in regression.
+    """
+
+    x: X
+    y: Tensor
+    way: int
+
+
+@dataclass(frozen=True)
+class Query(Generic[X]):
+    """The query examples with their targets; only ``loss``, in meta-training, gets to see them.
+
+    Attributes:
+        x: ``[B, Q, d]`` embeddings, or prepared inputs as in `Support`.
+        y: ``[B, Q]`` targets.
+    """
+
+    x: X
+    y: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """Settings of the meta-training loop; algorithms add their own by subclassing.
+
+    Attributes:
+        optimizer: ``adam`` (Kingma & Ba, 2015) or ``sgd`` with momentum 0.9.
+        learning_rate: Of the meta-optimiser; 1e-3 is the value of Snell et al. (2017) and Finn et
+            al. (2017).
+        weight_decay: L2 penalty.
+        schedule: ``constant``, ``cosine`` to zero over the budget, or ``halving``: half the rate
+            after every fifth of the budget (Snell et al. halve it every 2,000 episodes).
+        meta_batch: Episodes per optimiser step.
+        train_way: Classes per training episode; by default the protocol's.
+        train_shot: Support examples per class in training; by default the protocol's.
+        train_query: Query examples per class in training; by default the protocol's.
+        clip_norm: Largest norm of the meta-gradient; 0 does not clip.
+    """
+
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine", "halving"] = "constant"
+    meta_batch: int = 1
+    train_way: int | None = None
+    train_shot: int | None = None
+    train_query: int | None = None
+    clip_norm: float = 0.0
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """What an algorithm is built for.
+
+    Attributes:
+        kind: The kind of task.
+        way: The largest number of classes in a test episode; 1 in regression.
+        width: The length ``d`` of an embedding.
+        encoder: The encoder, for an algorithm that adapts its weights; ``None`` otherwise. The
+            core owns, trains and saves its parameters.
+    """
+
+    kind: TaskKind
+    way: int
+    width: int
+    encoder: Encoder | None = None
+
+
+class Algorithm(nn.Module, ABC, Generic[X]):
+    """A few-shot learner on batches of episodes.
+
+    Implement ``adapt``; override ``loss`` if what is optimised in meta-training is not the query
+    loss of the adapted predictor. Meta-learned parameters are ordinary module parameters. Nothing
+    may be remembered between episodes. Evaluation runs without gradients: a learner that descends
+    a gradient while it adapts enables them itself with ``torch.enable_grad()``.
+
+    Attributes:
+        Hyperparameters: The dataclass of its settings, with the paper's values as defaults.
+        task: What it was built for.
+        hyper: Its settings.
+    """
+
+    Hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
+
+    def __init__(self, task: TaskSpec, hyper: Any = None) -> None:
+        super().__init__()
+        self.task = task
+        self.hyper: Any = hyper if hyper is not None else self.Hyperparameters()
+
+    @abstractmethod
+    def adapt(self, support: Support[X]) -> Predictor[X]:
+        """Adapt to the support sets of a batch of episodes.
+
+        Args:
+            support: Labelled support examples.
+
+        Returns:
+            A function from the queries ``x`` to scores ``[B, Q, way]``, larger for likelier
+            classes (logits, for the default ``loss``); in regression to predictions ``[B, Q]``.
+        """
+
+    def adapt_transductive(self, support: Support[X], query: X) -> Predictor[X]:
+        """Adapt with the unlabelled queries at hand; called if the descriptor says transductive.
+
+        Args:
+            support: Labelled support examples.
+            query: The queries without their targets.
+
+        Returns:
+            A predictor as in ``adapt``, which will be called with these very queries.
+        """
+        del query
+        return self.adapt(support)
+
+    def loss(self, support: Support[X], query: Query[X]) -> Tensor:
+        """Return the scalar that meta-training minimises on a batch of episodes.
+
+        By default the cross-entropy (mean squared error in regression) of the adapted predictor on
+        the queries.
+        """
+        return task_loss(self.adapt(support)(query.x), query.y)
+
+
+class EpisodeAlgorithm(Algorithm[Tensor]):
+    """Base class for an author who writes for one episode; the core maps it over the batch."""
+
+    @abstractmethod
+    def adapt_episode(self, x: Tensor, y: Tensor, way: int) -> Callable[[Tensor], Tensor]:
+        """Adapt to one support set.
+
+        Args:
+            x: ``[S, d]`` embeddings.
+            y: ``[S]`` targets.
+            way: Number of classes.
+
+        Returns:
+            A function from ``[Q, d]`` embeddings to scores ``[Q, way]`` (``[Q]`` in regression).
+        """
+
+    def adapt(self, support: Support[Tensor]) -> Predictor[Tensor]:
+        """Map ``adapt_episode`` over the batch."""
+        heads = [
+            self.adapt_episode(x, y, support.way)
+            for x, y in zip(support.x, support.y, strict=True)
+        ]
+
+        def predict(query: Tensor) -> Tensor:
+            return torch.stack([head(x) for head, x in zip(heads, query, strict=True)])
+
+        return predict
+
+
+def task_loss(scores: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy of ``[B, Q, way]`` logits, or mean squared error of ``[B, Q]`` values."""
+    if targets.is_floating_point():
+        return F.mse_loss(scores, targets)
+    return F.cross_entropy(scores.flatten(0, 1), targets.flatten())
+
+
+def one_hot(labels: Tensor, way: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """``[B, S]`` labels to ``[B, S, way]`` indicators: the way to gather by class, in any order."""
+    return F.one_hot(labels, way).to(dtype)
+
+
+def class_means(support: Support[Tensor]) -> Tensor:
+    """``[B, way, d]`` mean embedding of each class, whatever the order and number of its shots."""
+    member = one_hot(support.y, support.way, support.x.dtype)
+    return member.transpose(1, 2) @ support.x / member.sum(1).clamp_min(1).unsqueeze(-1)
+
+
+def build_hyperparameters(
+    cls: type[Hyperparameters], options: Mapping[str, Any], owner: str
+) -> Hyperparameters:
+    """Check and apply options.
+
+    Args:
+        cls: The algorithm's dataclass.
+        options: Values by name.
+        owner: The algorithm's name, for the error.
+
+    Returns:
+        An instance with the options set.
+
+    Raises:
+        UsageError: If an option is not a hyperparameter.
+    """
+    known = {field.name for field in dataclasses.fields(cls)}
+    for name in options:
+        if name not in known:
+            raise unknown_name(f"{owner} hyperparameter", name, known)
+    return cls(**options)

@@ -1,0 +1,1 @@
+"""Finding plugins: discovery, isolation, conflicts, listing."""

@@ -1,0 +1,1 @@
+"""Runs: protocol, suite, plan, cell worker, executors, store."""

@@ -1,0 +1,1 @@
+"""Tasks: the source contract, splits, and the deterministic episode sampler."""

@@ -1,0 +1,187 @@
+"""What a task source delivers: tensors of all its examples, and pools that tasks are drawn from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+IntArray = npt.NDArray[np.int64]
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class ClassPool:
+    """Classes from which N-way K-shot tasks are sampled.
+
+    Attributes:
+        names: One name per class.
+        members: For each class, the indices of its examples in the source's inputs.
+    """
+
+    names: tuple[str, ...]
+    members: tuple[IntArray, ...]
+
+    @classmethod
+    def from_labels(
+        cls, labels: npt.ArrayLike, names: Mapping[int, str], items: npt.ArrayLike | None = None
+    ) -> ClassPool:
+        """Collect the examples of each named class.
+
+        Args:
+            labels: ``[n]`` class of each example.
+            names: The classes of this pool, by label; other labels are left out.
+            items: ``[n]`` index of each example in the inputs; by default ``0 .. n-1``.
+
+        Returns:
+            A pool with the classes in ascending order of label.
+        """
+        labels = np.asarray(labels)
+        index = np.arange(len(labels)) if items is None else np.asarray(items)
+        kept = sorted(names)
+        members = tuple(index[labels == label].astype(np.int64) for label in kept)
+        return cls(tuple(names[label] for label in kept), members)
+
+    @property
+    def sizes(self) -> IntArray:
+        """``[classes]`` number of examples of each class."""
+        return np.array([len(m) for m in self.members], dtype=np.int64)
+
+    @property
+    def items(self) -> IntArray:
+        """Sorted indices of every example in the pool."""
+        return np.unique(np.concatenate(self.members)) if self.members else np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One fixed task with its own labelled examples.
+
+    Attributes:
+        name: The task's name, such as an assay identifier.
+        items: ``[n]`` indices of its examples in the source's inputs.
+        targets: ``[n]`` labels ``0 .. way-1`` (int64) or values (float32).
+        support: Positions in ``items`` of a support set that upstream has fixed, or ``None`` where
+            the protocol draws one.
+        query: Positions of the query set that goes with a fixed support; by default all others.
+    """
+
+    name: str
+    items: IntArray
+    targets: npt.NDArray[np.int64] | npt.NDArray[np.float32]
+    support: IntArray | None = None
+    query: IntArray | None = None
+
+    @property
+    def way(self) -> int:
+        """Number of classes; 1 in regression."""
+        return int(self.targets.max()) + 1 if self.targets.dtype == np.int64 else 1
+
+
+@dataclass(frozen=True)
+class TaskPool:
+    """Fixed tasks (assays, plants, published runs), each with its own labels."""
+
+    tasks: tuple[Task, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """One name per task."""
+        return tuple(task.name for task in self.tasks)
+
+    @property
+    def items(self) -> IntArray:
+        """Sorted indices of every example of any task."""
+        return np.unique(np.concatenate([t.items for t in self.tasks]))
+
+
+Pool = ClassPool | TaskPool
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """Everything a cell needs of a source.
+
+    Attributes:
+        modality: What the inputs are; matched against the encoders' modalities.
+        inputs: Tensors with one common first dimension: one row per example. Images stay uint8,
+            text is UTF-8 bytes with a length, ragged data is padded once.
+        splits: ``train``, ``val`` and ``test`` pools with disjoint classes or tasks. ``train`` and
+            ``val`` may be absent: then nothing is meta-trained, or the last weights are used.
+        groups: ``[n]`` identity that must not be on both sides of an episode when a protocol asks
+            for it (drawer, speaker, document); -1 marks an example without a group.
+        notes: What was left out or decided while loading, for the record.
+    """
+
+    modality: str
+    inputs: Mapping[str, torch.Tensor]
+    splits: Mapping[str, Pool]
+    groups: IntArray | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Reject what no episode could be drawn from.
+
+        Raises:
+            ValueError: If first dimensions differ, an index is out of range, a split is unknown,
+                or an example belongs to two splits.
+        """
+        lengths = {name: len(tensor) for name, tensor in self.inputs.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"inputs differ in their first dimension: {lengths}")
+        if unknown := set(self.splits) - set(SPLITS):
+            raise ValueError(f"unknown splits {sorted(unknown)}; use {', '.join(SPLITS)}")
+        if "test" not in self.splits:
+            raise ValueError("a source needs a test split")
+        if self.groups is not None and len(self.groups) != len(self):
+            raise ValueError(f"{len(self.groups)} groups for {len(self)} examples")
+        for split, pool in self.splits.items():
+            items = pool.items
+            if len(items) and (items[0] < 0 or items[-1] >= len(self)):
+                raise ValueError(f"split {split!r} names examples outside 0..{len(self) - 1}")
+        self._check_disjoint()
+
+    def _check_disjoint(self) -> None:
+        pools = [(s, p) for s, p in self.splits.items() if isinstance(p, ClassPool)]
+        for position, (split, pool) in enumerate(pools):
+            for other, other_pool in pools[position + 1 :]:
+                if shared := np.intersect1d(pool.items, other_pool.items).size:
+                    raise ValueError(f"splits {split!r} and {other!r} share {shared} examples")
+                if same := set(pool.names) & set(other_pool.names):
+                    raise ValueError(f"splits {split!r} and {other!r} share {sorted(same)[:3]}")
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(next(iter(self.inputs.values())))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over inputs, targets, splits and groups: what the numbers depend on."""
+        sha = hashlib.sha256(self.modality.encode())
+        for name in sorted(self.inputs):
+            _update(sha, f"input {name}", self.inputs[name].contiguous().numpy())
+        if self.groups is not None:
+            _update(sha, "groups", self.groups)
+        for split in sorted(self.splits):
+            pool = self.splits[split]
+            if isinstance(pool, ClassPool):
+                for name, members in zip(pool.names, pool.members, strict=True):
+                    _update(sha, f"{split} class {name}", members)
+            else:
+                for task in pool.tasks:
+                    _update(sha, f"{split} task {task.name}", task.items)
+                    _update(sha, "targets", task.targets)
+                    for side, fixed in (("support", task.support), ("query", task.query)):
+                        if fixed is not None:
+                            _update(sha, side, fixed)
+        return sha.hexdigest()
+
+
+def _update(sha: hashlib._Hash, label: str, array: npt.NDArray[np.generic]) -> None:
+    sha.update(f"\0{label} {array.dtype.str} {array.shape}\0".encode())
+    sha.update(np.ascontiguousarray(array).data)

@@ -1,0 +1,89 @@
+"""How a source reaches its upstream files, and what is checked on the way."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from metabench.errors import UnavailableError
+
+MAX_MEMBER_BYTES = 256 * 1024**2
+MAX_ARCHIVE_BYTES = 8 * 1024**3
+
+
+@dataclass
+class SourceContext:
+    """What a source's target is called with.
+
+    Attributes:
+        source: The source's name, for error messages.
+        data_dir: The data directory (``--data`` or ``METABENCH_DATA``), or ``None``.
+        used: Every file handed out, in order; a change of one makes the source load again.
+    """
+
+    source: str
+    data_dir: Path | None = None
+    used: list[Path] = field(default_factory=list)
+
+    def file(self, path: str) -> Path:
+        """Find one upstream file.
+
+        Args:
+            path: Below the data directory, with forward slashes, as in ``DataFile.path``.
+
+        Returns:
+            The existing file or folder.
+
+        Raises:
+            UnavailableError: If there is no data directory or no such file.
+        """
+        remedy = f"`metabench data fetch {self.source}` says where to get it"
+        if self.data_dir is None:
+            raise UnavailableError(
+                f"{self.source} reads {path} below the data directory and none is set",
+                f"set METABENCH_DATA or --data; {remedy}",
+            )
+        found = self.data_dir.joinpath(*PurePosixPath(path).parts)
+        if not found.exists():
+            raise UnavailableError(f"{self.source}: {found} does not exist", remedy)
+        self.used.append(found)
+        return found
+
+    def zip_members(self, path: str, suffix: str = "") -> Iterator[tuple[str, bytes]]:
+        """Read the members of a zip archive without extracting it.
+
+        Args:
+            path: The archive, below the data directory.
+            suffix: Only members whose names end so.
+
+        Yields:
+            Each member's name and bytes, sorted by name.
+
+        Raises:
+            UnavailableError: If the archive is truncated, damaged, or unreasonably large.
+        """
+        archive_path = self.file(path)
+        try:
+            with zipfile.ZipFile(archive_path) as archive:
+                infos = sorted(archive.infolist(), key=lambda info: info.filename)
+                if sum(info.file_size for info in infos) > MAX_ARCHIVE_BYTES:
+                    raise UnavailableError(
+                        f"{archive_path} would unpack to more than {MAX_ARCHIVE_BYTES} bytes",
+                        "get the upstream file again",
+                    )
+                for info in infos:
+                    if info.is_dir() or not info.filename.endswith(suffix):
+                        continue
+                    if info.file_size > MAX_MEMBER_BYTES:
+                        raise UnavailableError(
+                            f"{archive_path}: member {info.filename} is {info.file_size} bytes",
+                            "get the upstream file again",
+                        )
+                    yield info.filename, archive.read(info)
+        except (zipfile.BadZipFile, EOFError, OSError) as error:
+            raise UnavailableError(
+                f"{archive_path} is not a complete zip archive ({error})",
+                "get the upstream file again",
+            ) from error
