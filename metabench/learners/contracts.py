@@ -216,6 +216,17 @@ class Algorithm(nn.Module, ABC, Generic[X]):
         del query
         return self.adapt(support)
 
+    def fit_features(self, features: Tensor) -> None:
+        """Look once at the meta-train embeddings, after meta-training and before evaluation.
+
+        By default nothing happens. A learner that centres by the mean of the base classes, say,
+        keeps that mean in a buffer.
+
+        Args:
+            features: ``[n, d]`` embeddings of meta-train examples, at most
+                `metabench.learners.training.FIT_EXAMPLES` of them, evenly spread over the split.
+        """
+
     def loss(self, support: Support[X], query: Query[X]) -> Tensor:
         """Return the scalar that meta-training minimises on a batch of episodes.
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from metabench.runs.record import digest_of
+from metabench.tasks.sampling import Sampling
 
 ENGINE_REVISION = 1
 """Raised by one whenever a change of the core moves a score; part of every protocol digest."""
-
-SAMPLING_FIELDS = (
-    "way", "shot", "query", "draws", "stratified", "group_disjoint",
-)  # fmt: skip
-"""The fields that decide which episodes are drawn."""
 
 
 class Protocol(BaseModel):
@@ -31,7 +27,8 @@ class Protocol(BaseModel):
         query: Query examples per class; ``"rest"`` is every other example (task pools).
         episodes: Test episodes per seed, sampled from class pools.
         draws: Support draws per test task, in task pools.
-        stratified: Whether a task pool's support keeps the share of each class.
+        support: How a task pool's support is drawn: ``stratified`` keeps each class's share,
+            ``balanced`` takes equally many of each class, ``random`` looks at no target.
         group_disjoint: Whether no group (drawer, speaker) is on both sides of an episode.
         budget: Meta-training examples that a recipe may see.
         seconds: Optional limit of meta-training time.
@@ -51,7 +48,7 @@ class Protocol(BaseModel):
     query: int | Literal["rest"] = 15
     episodes: int = Field(default=600, ge=1)
     draws: int = Field(default=10, ge=1)
-    stratified: bool = True
+    support: Literal["stratified", "balanced", "random"] = "stratified"
     group_disjoint: bool = False
     budget: int = Field(default=100_000, ge=0)
     seconds: float | None = None
@@ -93,6 +90,14 @@ class Protocol(BaseModel):
         return digest_of(self.model_dump(mode="json", exclude={"name"}))
 
     @property
-    def sampling(self) -> dict[str, Any]:
-        """The settings that decide which episodes are drawn."""
-        return self.model_dump(mode="json", include=set(SAMPLING_FIELDS))
+    def sampling(self) -> Sampling:
+        """The shape of a test episode."""
+        low_high = [int(n) for n in str(self.way).split("-")]
+        return Sampling(
+            way=low_high[0] if len(low_high) == 1 else (low_high[0], low_high[1]),
+            shot=None if isinstance(self.shot, str) else self.shot,
+            query=None if isinstance(self.query, str) else self.query,
+            support=self.support,
+            draws=self.draws,
+            group_disjoint=self.group_disjoint,
+        )

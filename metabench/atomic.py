@@ -1,0 +1,59 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from metabench.errors import MetabenchError
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically: temporary file in the same folder, fsync, rename, fsync the folder.
+
+    Args:
+        path: The file; its folder is made if need be.
+        content: What it shall hold.
+
+    Raises:
+        MetabenchError: If the disk is full, the folder is read-only or a part of the path is no
+            folder. Nothing half-written is left.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise MetabenchError(f"cannot write {path}: {_reason(error)}") from error
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text atomically; see `write_bytes`."""
+    write_bytes(path, content.encode())
+
+
+def _reason(error: OSError) -> str:
+    remedies = {
+        errno.ENOSPC: "the disk is full; free some space and run the same command again",
+        errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
+        errno.EROFS: "the file system is read-only; choose another folder",
+        errno.EACCES: "permission denied; choose another folder",
+        errno.ENOTDIR: "a part of the path is a file, not a folder; choose another folder",
+    }
+    return remedies.get(error.errno or 0, error.strerror or str(error))

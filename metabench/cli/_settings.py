@@ -1,0 +1,131 @@
+"""Where an option's value comes from: command line > environment > metabench.toml > default."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from metabench.errors import UsageError, unknown_name
+
+FILE = "metabench.toml"
+SECTION = "run"
+SHARED = frozenset({"data", "store", "leaderboards", "p"})
+"""Keys of the section that commands other than ``run`` read too."""
+
+
+class ConfiguredCommand(click.Command):
+    """A command whose flags are also read from the environment and from ``metabench.toml``.
+
+    ``--some-flag`` is read from ``METABENCH_SOME_FLAG`` and from the key ``some-flag`` in the table
+    ``[run]`` of ``metabench.toml`` in the current folder. A list in the file is the same as a
+    comma-separated value.
+
+    Args:
+        *args: As for `click.Command`.
+        owns_section: Whether the keys of the table are this command's flags, so that any other key
+            is an error. Commands that do not own it read the keys in ``SHARED`` alone.
+        **kwargs: As for `click.Command`.
+    """
+
+    def __init__(self, *args: Any, owns_section: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.owns_section = owns_section
+        self.options = {_flag(p): p for p in self.params if isinstance(p, click.Option)}
+        for flag, option in self.options.items():
+            if option.envvar is None and len(flag) > 1:
+                option.envvar = "METABENCH_" + flag.replace("-", "_").upper()
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Parse the arguments, with the file's values as defaults."""
+        extra.setdefault("default_map", self._from_file(Path(FILE)))
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.BadParameter as error:
+            if origin := _origin(error):
+                raise click.BadParameter(
+                    f"{error.message} ({origin})", ctx=error.ctx, param=error.param
+                ) from error
+            raise
+
+    def _from_file(self, path: Path) -> dict[str, Any]:
+        section = read_section(path)
+        values = {}
+        for key, value in section.items():
+            option = self.options.get(key)
+            if option is None and self.owns_section:
+                error = unknown_name(f"key in [{SECTION}] of {path.absolute()}", key, self.options)
+                raise UsageError(str(error))
+            if option is not None and (self.owns_section or key in SHARED):
+                assert option.name is not None
+                values[option.name] = _option_value(value, key, path, multiple=option.multiple)
+        return values
+
+
+def read_section(path: Path) -> dict[str, Any]:
+    """Read the table of settings.
+
+    Args:
+        path: The file, which may be absent.
+
+    Returns:
+        The values by key.
+
+    Raises:
+        UsageError: If the file is not TOML or has anything beside the table.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path.absolute()} cannot be read: {error}") from error
+    for key, value in document.items():
+        if key != SECTION:
+            place = "table" if isinstance(value, dict) else "key"
+            raise UsageError(
+                f"{path.absolute()}: unknown {place} {key!r}; settings belong into the table "
+                f"[{SECTION}]"
+            )
+        if not isinstance(value, dict):
+            raise UsageError(f"{path.absolute()}: {SECTION} is not a table; write [{SECTION}]")
+    section = document.get(SECTION, {})
+    assert isinstance(section, dict)
+    return section
+
+
+def _flag(option: click.Option) -> str:
+    return max(option.opts, key=len).lstrip("-")
+
+
+def _option_value(value: Any, key: str, path: Path, *, multiple: bool) -> Any:
+    if isinstance(value, dict):
+        raise UsageError(f"{path.absolute()}: {key} in [{SECTION}] is a table, not a value")
+    items = [_scalar(item) for item in value] if isinstance(value, list) else [_scalar(value)]
+    if multiple:
+        return items
+    return ",".join(map(str, items)) if isinstance(value, list) else items[0]
+
+
+def _scalar(value: Any) -> Any:
+    return value if isinstance(value, bool) else str(value)
+
+
+def _origin(error: click.BadParameter) -> str:
+    if error.ctx is None or error.param is None or error.param.name is None:
+        return ""
+    source = error.ctx.get_parameter_source(error.param.name)
+    if source is ParameterSource.ENVIRONMENT:
+        return f"from the environment: {error.param.envvar}"
+    if source is ParameterSource.DEFAULT_MAP:
+        return f"from {Path(FILE).absolute()}"
+    return ""

@@ -1,0 +1,135 @@
+"""Live progress of a run: bars on a terminal, plain lines elsewhere; all on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import click
+from rich.console import Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from metabench.cli._common import make_console
+from metabench.runs.jobs import Progress
+from metabench.runs.record import Record
+from metabench.runs.run import Watcher
+
+MINUTE, HOUR = 60, 3600
+PLAIN_SECONDS = 10.0
+"""Time between two lines about running cells where there is no terminal."""
+
+
+def duration(seconds: float | None) -> str:
+    """Return ``42 s``, ``3 min 05 s`` or ``2 h 10 min``."""
+    if seconds is None:
+        return "?"
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        return f"{whole // MINUTE} min {whole % MINUTE:02d} s"
+    return f"{whole // HOUR} h {whole % HOUR // MINUTE:02d} min"
+
+
+class ConsoleWatcher(Watcher):
+    """Shows a run on stderr.
+
+    Args:
+        quiet: Whether to show nothing but messages.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.done = 0
+        self._quiet = quiet
+        self._console = make_console(stderr=True)
+        self._live: Live | None = None
+        self._total = 0
+        self._spoken = time.monotonic()
+        if self._console.is_terminal and not quiet:
+            self._live = Live(console=self._console, transient=True, refresh_per_second=5)
+
+    def __enter__(self) -> ConsoleWatcher:
+        """Begin to show."""
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Clear the bars."""
+        if self._live is not None:
+            self._live.stop()
+
+    def message(self, text: str) -> None:
+        """Print a warning."""
+        self._print(f"metabench: warning: {text}")
+
+    def preparing(self, count: int) -> None:
+        """Say that sources or features are made for the first time."""
+        if not self._quiet:
+            self._print(f"preparing {count} source{'s' if count > 1 else ''} or embeddings")
+
+    def planned(self, total: int, answered: int, seconds: float) -> None:
+        """Say how much there is to do."""
+        self._total = total - answered
+        if not self._quiet:
+            work = f", about {duration(seconds)} of work" if self._total else ""
+            self._print(f"{total} cells: {answered} answered, {self._total} to run{work}")
+
+    def finished(self, record: Record, done: int, total: int) -> None:
+        """Print one line for a finished cell."""
+        self.done = done
+        if self._quiet:
+            return
+        if record.status == "ok" and record.mean is not None:
+            outcome = f"{record.cell.metric} {record.mean:.4f}"
+        else:
+            reason = record.failure.reason if record.failure else ""
+            outcome = f"{record.status}: {reason}"
+        self._print(f"[{done}/{total}] {record.cell.label}  {outcome}")
+
+    def tick(self, active: Sequence[Progress], left: float | None) -> None:
+        """Redraw the bars, or now and then print a line where there is no terminal."""
+        if self._live is not None:
+            self._live.update(self._bars(active, left))
+            return
+        now = time.monotonic()
+        if self._quiet or now - self._spoken < PLAIN_SECONDS:
+            return
+        self._spoken = now
+        doing = "; ".join(f"{a.label} {a.stage} {_share(a)}" for a in active)
+        self._print(f"  ... {doing}" + (f"; {duration(left)} left" if left is not None else ""))
+
+    def _bars(self, active: Sequence[Progress], left: float | None) -> Group:
+        grid = Table.grid(padding=(0, 1))
+        for each in active:
+            bar = ProgressBar(total=max(each.total, 1), completed=each.done, width=24)
+            grid.add_row(Text(each.stage.rjust(6)), bar, Text(_share(each).rjust(4)), each.label)
+        parts: list[Any] = [grid]
+        if self._total:
+            overall = Table.grid(padding=(0, 1))
+            bar = ProgressBar(total=self._total, completed=self.done, width=24)
+            overall.add_row(
+                Text("   all"), bar, Text(f"{self.done}/{self._total} cells, {duration(left)} left")
+            )
+            parts.append(overall)
+        return Group(*parts)
+
+    def _print(self, text: str) -> None:
+        if self._live is not None:
+            self._console.print(Text(text), soft_wrap=True)
+        else:
+            click.echo(text, err=True)
+
+
+def _share(progress: Progress) -> str:
+    return f"{100 * progress.done // progress.total}%" if progress.total else ""

@@ -1,0 +1,180 @@
+"""``metabench run``: every algorithm on every source, and the tables."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from metabench.cli._common import EXIT_INTERRUPTED, plugin_options
+from metabench.cli._settings import ConfiguredCommand
+from metabench.errors import UsageError
+
+if TYPE_CHECKING:
+    from metabench.runs.request import RunRequest
+    from metabench.runs.run import RunResult
+
+
+def _split(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> tuple[str, ...]:
+    parts = (part.strip() for part in (value or "").split(","))
+    return tuple(part for part in parts if part)
+
+
+def _listed(name: str, help_text: str) -> Any:
+    return click.option(name, callback=_split, metavar="A,B", help=help_text)
+
+
+@click.command("run", cls=ConfiguredCommand, owns_section=True)
+@click.option("--suite", default="quick", show_default=True, help="A suite, or a TOML file.")
+@_listed("--domains", "Domains; by default all.")
+@_listed("--sources", "Task sources; by default the suite's.")
+@_listed("--encoders", "Encoders, with name:ARGUMENT where they take one.")
+@_listed("--algorithms", "Algorithms; by default all that are installed.")
+@click.option("--way", help="Classes per episode: a number, or a range such as 5-50.")
+@_listed("--shots", "Support examples per class: numbers, or 'uneven'.")
+@click.option("--queries", type=int, help="Query examples per class.")
+@click.option("--episodes", type=int, help="Test episodes per seed.")
+@_listed("--seeds", "Seeds.")
+@click.option("--budget", type=int, help="Meta-training examples that each recipe may see.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16"]),
+    default="fp32",
+    show_default=True,
+    help="Precision of trainable encoders.",
+)
+@click.option("--jobs", type=int, help="Worker processes; by default one per core.")
+@click.option(
+    "--executor", type=click.Choice(["local", "dask"]), default="local", show_default=True
+)
+@click.option("--dask-address", default="", help="A running Dask scheduler.")
+@click.option("--timeout", type=float, default=0.0, help="Seconds that one cell may take.")
+@click.option("--shard", metavar="I/N", help="Only the I-th of N parts of the cells.")
+@click.option(
+    "--store", type=click.Path(path_type=Path), default="results", show_default=True,
+    help="The folder of records.",
+)  # fmt: skip
+@click.option(
+    "--leaderboards", type=click.Path(path_type=Path),
+    help="The folder of tables.  [default: <store>/leaderboards]",
+)  # fmt: skip
+@click.option("--data", type=click.Path(path_type=Path), help="The folder of real data sets.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and an estimate; run nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print records and paths as JSON.")
+@plugin_options
+def run(*, dry_run: bool, as_json: bool, **options: Any) -> int:
+    """Run every algorithm on every source and build the tables.
+
+    Finished cells are kept and found again, so the same command resumes an interrupted run.
+    """
+    request = _request(options)
+    if dry_run:
+        return _print_plan(request, as_json=as_json)
+    from metabench.cli._watch import ConsoleWatcher
+    from metabench.runs.run import run as carry_out
+
+    watcher = ConsoleWatcher(quiet=as_json)
+    try:
+        with watcher:
+            result = carry_out(request, watcher)
+    except KeyboardInterrupt:
+        command = shlex.join(["metabench", *sys.argv[1:]])
+        kept = f"{watcher.done} finished cells are kept in {request.store}"
+        click.echo(f"\ninterrupted: {kept}; resume with\n  {command}", err=True)
+        return EXIT_INTERRUPTED
+    if as_json:
+        _print_json(result)
+    else:
+        _print_tables(result, request)
+    return result.exit_code
+
+
+def _request(options: dict[str, Any]) -> RunRequest:
+    from pydantic import ValidationError
+
+    from metabench.runs.request import RunRequest
+    from metabench.runs.suite import first_error
+
+    disabled = []
+    for value in options.pop("plugins"):
+        prefix, _, name = value.partition(":")
+        if prefix != "no" or not name:
+            raise UsageError(f"-p {value!r} is not of the form no:NAME, such as -p no:vision")
+        disabled.append(name)
+    options["strict"] = options.pop("strict_plugins")
+    options["way"] = _number(options["way"])
+    options["shots"] = tuple(_number(shot) for shot in options["shots"])
+    options["seeds"] = tuple(_number(seed) for seed in options["seeds"])
+    options["shard"] = _shard(options["shard"])
+    try:
+        return RunRequest(disabled=tuple(disabled), **options)
+    except ValidationError as error:
+        raise UsageError(f"--{first_error(error)}") from error
+
+
+def _number(text: str | None) -> int | str | None:
+    return int(text) if text is not None and text.isdecimal() else text
+
+
+def _shard(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    number, slash, count = text.partition("/")
+    if slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count):
+        return int(number), int(count)
+    raise UsageError(f"--shard {text!r} is not of the form I/N with 1 <= I <= N, such as 1/4")
+
+
+def _print_plan(request: RunRequest, *, as_json: bool) -> int:
+    from metabench.cli._common import print_table
+    from metabench.cli._watch import duration
+    from metabench.runs.run import preview
+
+    plan = preview(request, warn=lambda text: click.echo(f"metabench: warning: {text}", err=True))
+    if as_json:
+        cells = [
+            {**plan_cell.task.cell.model_dump(), "state": plan.state(plan_cell)}
+            for plan_cell in plan.cells
+        ]
+        click.echo(json.dumps({"cells": cells, "estimated_seconds": plan.seconds}, indent=1))
+        return 0
+    print_table(("cell", "state"), [(c.task.cell.label, plan.state(c)) for c in plan.cells])
+    click.echo(
+        f"\n{len(plan.cells)} cells: {plan.answered} answered, {len(plan.open)} to run, "
+        f"{plan.ruled_out} not runnable; about {duration(plan.seconds / plan.workers)} "
+        f"with {plan.workers} workers"
+    )
+    return 0
+
+
+def _print_json(result: RunResult) -> None:
+    content = {
+        "records": [record.model_dump(mode="json") for record in result.records],
+        "tables": [str(path) for path in result.written.paths],
+        "exit_code": result.exit_code,
+    }
+    click.echo(json.dumps(content, indent=1))
+
+
+def _print_tables(result: RunResult, request: RunRequest) -> None:
+    from metabench.cli._common import make_console
+    from metabench.leaderboard.terminal import render
+
+    console = make_console()
+    for table in render(result.written.tables):
+        console.print(table)
+    counts: dict[str, int] = {}
+    for record in result.records:
+        counts[record.status] = counts.get(record.status, 0) + 1
+    summary = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    click.echo(f"{len(result.records)} cells: {summary}; {result.reused} found in the store")
+    click.echo(f"store   {request.store}")
+    for path in result.written.paths:
+        click.echo(f"table   {path}")

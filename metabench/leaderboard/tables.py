@@ -1,0 +1,216 @@
+"""Records reduced to tables whose rows can be compared, and a word where they cannot."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metabench.leaderboard.diff import describe_difference
+from metabench.leaderboard.evidence import Evidence, Scored, gather
+from metabench.leaderboard.intervals import intervals
+from metabench.leaderboard.ranking import rank_intervals
+from metabench.leaderboard.row import Row, row_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from metabench.leaderboard.statistics import FloatArray
+
+
+@dataclass(frozen=True)
+class BlockKey:
+    """What rows must share to be compared with each other.
+
+    Attributes:
+        domain: The domain.
+        source: The source.
+        protocol_digest: What the protocol fixes.
+        episodes_digest: Which test episodes were met.
+        lengths: How many scores there are per seed.
+        metric: The metric's name.
+        chance: The metric's value for an uninformed learner.
+        best: Its best possible value.
+    """
+
+    domain: str
+    source: str
+    protocol_digest: str
+    episodes_digest: str
+    lengths: tuple[int, ...]
+    metric: str
+    chance: float
+    best: float
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A row and what it rests on.
+
+    Attributes:
+        row: The published row.
+        evidence: Records and scores of its seeds.
+        block: The rows it is ranked among; ``None`` if it has no number.
+    """
+
+    row: Row
+    evidence: Evidence
+    block: BlockKey | None
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """All rows of a run.
+
+    Attributes:
+        entries: In the order of the CSV.
+        messages: What a reader must know: which rows are ranked apart and why, which records were
+            passed over.
+    """
+
+    entries: tuple[Entry, ...]
+    messages: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows, in the order of the CSV."""
+        return tuple(entry.row for entry in self.entries)
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Every domain, by name."""
+        return tuple(sorted({entry.row.domain for entry in self.entries}))
+
+    def of_domain(self, domain: str) -> tuple[Row, ...]:
+        """The rows of one domain, in the order of its CSV."""
+        return tuple(row for row in self.rows if row.domain == domain)
+
+
+def build_tables(scored: Iterable[Scored]) -> Tables:
+    """Reduce records to ranked rows.
+
+    Rows are ranked only among rows of equal source, protocol digest and episodes digest; where a
+    source has several of them under one protocol name, they stand in separate blocks.
+
+    Args:
+        scored: Every planned cell's record, in any order.
+
+    Returns:
+        One row per (domain, source, protocol digest, encoder, algorithm).
+    """
+    evidence, messages = gather(scored)
+    found = intervals([piece.scores for piece in evidence])
+    entries = [_entry(row_of(*pair), pair[0]) for pair in zip(evidence, found, strict=True)]
+    blocks: dict[BlockKey, list[int]] = defaultdict(list)
+    for position, entry in enumerate(entries):
+        if entry.block is not None:
+            blocks[entry.block].append(position)
+    for members in blocks.values():
+        scores = np.stack([_flat(entries[position]) for position in members])
+        better = entries[members[0]].evidence.higher_is_better
+        low, high = rank_intervals(scores, higher_is_better=better)
+        for position, first, last in zip(members, low.tolist(), high.tolist(), strict=True):
+            entry = entries[position]
+            entries[position] = replace(entry, row=entry.row.ranked(first, last))
+        messages.extend(_undefined_differ(entries[members[0]].row, scores))
+    messages.extend(_ranked_apart(entries))
+    return Tables(tuple(sorted(entries, key=_order)), tuple(sorted(set(messages))))
+
+
+def _entry(row: Row, evidence: Evidence) -> Entry:
+    if row.mean is None:
+        return Entry(row, evidence, None)
+    key = BlockKey(
+        domain=row.domain,
+        source=row.source,
+        protocol_digest=row.protocol_digest,
+        episodes_digest=row.episodes_digest,
+        lengths=evidence.lengths,
+        metric=row.metric,
+        chance=evidence.chance,
+        best=evidence.best,
+    )
+    return Entry(row, evidence, key)
+
+
+def _flat(entry: Entry) -> FloatArray:
+    assert entry.evidence.scores is not None
+    return entry.evidence.scores.ravel()
+
+
+def _order(entry: Entry) -> tuple[object, ...]:
+    row = entry.row
+    gain = 0.0 if row.mean is None else row.mean
+    return (
+        row.domain,
+        row.source,
+        row.protocol,
+        row.protocol_digest,
+        row.mean is None,
+        "" if row.mean is None else row.episodes_digest,
+        row.rank_low or 0,
+        -gain if entry.evidence.higher_is_better else gain,
+        row.encoder,
+        row.algorithm,
+    )
+
+
+def _undefined_differ(row: Row, scores: FloatArray) -> list[str]:
+    undefined = np.isnan(scores)
+    if not (undefined != undefined[0]).any():
+        return []
+    where = f"{row.source} / {row.protocol}: {row.metric}"
+    return [f"{where} is undefined on other episodes in some rows; ranks use what a pair shares"]
+
+
+def _ranked_apart(entries: Sequence[Entry]) -> list[str]:
+    messages: list[str] = []
+    named: dict[tuple[str, str, str], dict[str, Entry]] = defaultdict(dict)
+    tested: dict[tuple[str, str, str], dict[BlockKey, Row]] = defaultdict(dict)
+    for entry in entries:
+        row = entry.row
+        named[row.domain, row.source, row.protocol].setdefault(row.protocol_digest, entry)
+        if entry.block is not None:
+            tested[row.domain, row.source, row.protocol_digest].setdefault(entry.block, row)
+    for (_, source, protocol), found in named.items():
+        if len(found) > 1:
+            messages.append(
+                f"{source} / {protocol}: {len(found)} protocol digests ({_short(found)}) under one "
+                f"name, ranked apart{_what_differs(list(found.values()))}"
+            )
+    for (_, source, _), blocks in tested.items():
+        rows = list(blocks.values())
+        digests = {row.episodes_digest for row in rows}
+        where = f"{source} / {rows[0].protocol}"
+        if len(digests) > 1:
+            seeds = sorted({row.seeds for row in rows})
+            why = f" ({' or '.join(map(str, seeds))} seeds per row)" if len(seeds) > 1 else ""
+            messages.append(
+                f"{where}: {len(digests)} sets of test episodes ({_short(digests)}){why}, ranked "
+                "apart"
+            )
+        if len(blocks) > len(digests):
+            messages.append(
+                f"{where}: rows on the same test episodes differ in metric, chance, best value or "
+                "number of scores, ranked apart"
+            )
+    return messages
+
+
+def _short(digests: Iterable[str]) -> str:
+    return ", ".join(sorted((digest[:8] or "none") for digest in digests))
+
+
+def _what_differs(entries: Sequence[Entry]) -> str:
+    """Name the settings, if the records hold their protocols in full."""
+    held = [entry.evidence.records[0].key_parts.get("protocol") for entry in entries]
+    protocols = [protocol for protocol in held if isinstance(protocol, Mapping)]
+    if len(protocols) != len(entries):
+        return ""
+    settings = {
+        line for other in protocols[1:] for line in describe_difference(protocols[0], other)
+    }
+    return ": " + "; ".join(sorted(settings)) if settings else ""

@@ -1,0 +1,242 @@
+"""The tables at the end of a run, for a terminal of 80 columns or more."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+    from metabench.leaderboard.row import Row
+    from metabench.leaderboard.tables import Tables
+
+TRANSDUCTIVE = "†"
+RANGE = "\N{EN DASH}"
+_PLAIN = str.maketrans({"±": "+-", RANGE: "-", TRANSDUCTIVE: "*", "·": "|", "…": "~"})
+_COLUMNS = ("rank", "algorithm", "encoder", "", "train s", "adapt ms")
+_GAP = 2
+_SMALLEST_NAME = 12
+_STATUS_STYLES = {
+    "failed": "bold red",
+    "killed": "bold red",
+    "timeout": "bold red",
+    "unavailable": "yellow",
+    "inapplicable": "dim",
+}
+
+Line = tuple[str, ...]
+
+
+class DomainTable:
+    """One domain's blocks, one per source and protocol, best row first.
+
+    Args:
+        domain: The domain's name.
+        rows: Its rows, in the order of the CSV.
+    """
+
+    def __init__(self, domain: str, rows: Sequence[Row]) -> None:
+        self.domain = domain
+        self.rows = tuple(rows)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Lay the blocks out for the width at hand, with equal columns in each."""
+        plain = options.ascii_only
+        blocks = _blocks(self.rows)
+        scored = [row for row in self.rows if row.mean is not None]
+        widths = _widths(scored, options.max_width, plain=plain)
+        encoders = _fitted({_encoder(row) for row in scored}, widths[2])
+        yield Rule(Text(self.domain, "bold"), align="left", characters="-" if plain else "─")
+        for rows in blocks:
+            yield _title(rows, several=_several(rows, blocks), plain=plain)
+            ranked = [row for row in rows if row.mean is not None]
+            if ranked:
+                yield Padding(_ranked(ranked, widths, encoders, plain=plain), (0, 0, 0, _GAP))
+            rest = [row for row in rows if row.mean is None]
+            if rest:
+                yield Padding(_rest(rest, plain=plain), (0, 0, 0, _GAP))
+            yield Text()
+        if not all(row.inductive for row in self.rows):
+            note = (
+                f"{TRANSDUCTIVE} transductive: adapts to all unlabelled queries of a task at once"
+            )
+            yield _text(note, "dim", plain=plain)
+
+
+def render_tables(tables: Tables) -> Group:
+    """Prepare all tables for ``console.print``.
+
+    Args:
+        tables: What `build_tables` made.
+
+    Returns:
+        One table per domain, and what a reader must know of them.
+    """
+    parts: list[DomainTable | Text] = [
+        DomainTable(domain, tables.of_domain(domain)) for domain in tables.domains
+    ]
+    parts.extend(Text(f"note: {message}", "yellow") for message in tables.messages)
+    return Group(*parts)
+
+
+def _blocks(rows: Iterable[Row]) -> list[list[Row]]:
+    """Rows that stand together; those without a number join the first block of their protocol."""
+    blocks: dict[tuple[str, str, str], dict[str, list[Row]]] = defaultdict(dict)
+    for row in rows:
+        block = blocks[row.source, row.protocol, row.protocol_digest]
+        digest = row.episodes_digest if row.mean is not None else next(iter(block), "")
+        block.setdefault(digest, []).append(row)
+    return [
+        sorted(members, key=_by_mean) for inner in blocks.values() for members in inner.values()
+    ]
+
+
+def _by_mean(row: Row) -> tuple[bool, float, int]:
+    # Normalised scores rise with quality whatever the metric's direction.
+    return (row.mean is None, -(row.normalized or 0.0), row.rank_low or 0)
+
+
+def _several(rows: Sequence[Row], blocks: Sequence[Sequence[Row]]) -> bool:
+    first = rows[0]
+    same = [b for b in blocks if (b[0].source, b[0].protocol) == (first.source, first.protocol)]
+    return len(same) > 1
+
+
+def _title(rows: Sequence[Row], *, several: bool, plain: bool) -> Text:
+    row = rows[0]
+    facts = [f"{row.way}-way {row.shot}-shot" if row.task_kind == "classification" else row.way]
+    if row.task_kind != "classification":
+        facts = [row.task_kind, f"support {row.shot}"]
+    if row.mean is not None:
+        facts.append(f"{row.episodes} episodes" + (f", {row.seeds} seeds" * (row.seeds > 1)))
+        facts.append(f"chance {_number(row.chance, row)}")
+    if several:
+        facts.append(f"protocol {row.protocol_digest[:8]}, episodes {row.episodes_digest[:8]}")
+    title = _text(row.source, "bold", plain=plain)
+    title.append(f"  {row.protocol}")
+    title.append_text(_text("  " + " · ".join(facts), "dim", plain=plain))
+    return title
+
+
+def _ranked(
+    rows: Sequence[Row], widths: Sequence[int], encoders: Mapping[str, str], *, plain: bool
+) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
+    for heading, width in zip(_headings(rows[0]), widths, strict=True):
+        is_name = heading in {"algorithm", "encoder"}
+        table.add_column(
+            heading,
+            justify="left" if is_name else "right",
+            width=width,
+            overflow="fold",
+            no_wrap=not is_name,
+        )
+    for row in rows:
+        style = "bold" if row.rank_low == 1 else ""
+        table.add_row(*(Text(cell, style) for cell in _line(row, encoders, plain=plain)))
+    return table
+
+
+def _rest(rows: Sequence[Row], *, plain: bool) -> Table:
+    """One line per status and reason, naming all learners that share them."""
+    grid = Table.grid(padding=(0, _GAP, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    shared: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for row in rows:
+        shared[row.status, row.encoder, row.reason].append(row.algorithm)
+    for (status, encoder, reason), algorithms in shared.items():
+        who = ", ".join(algorithms) + ("" if encoder == "none" else f" ({encoder})")
+        line = _text(who, "", plain=plain)
+        if reason:
+            line.append_text(_text(f": {reason}", "dim", plain=plain))
+        grid.add_row(Text(status, _STATUS_STYLES.get(status, "")), line)
+    return grid
+
+
+def _line(row: Row, encoders: Mapping[str, str], *, plain: bool) -> Line:
+    encoder = _encoder(row)
+    cells = (
+        _rank(row),
+        row.algorithm + ("" if row.inductive else f" {TRANSDUCTIVE}"),
+        encoders.get(encoder, encoder),
+        _score(row),
+        "" if row.train_seconds is None else _short(row.train_seconds),
+        "" if row.adapt_ms_per_task is None else _short(row.adapt_ms_per_task),
+    )
+    return tuple(map(_plain, cells)) if plain else cells
+
+
+def _encoder(row: Row) -> str:
+    return "" if row.encoder == "none" else row.encoder
+
+
+def _fitted(names: Iterable[str], width: int) -> dict[str, str]:
+    """Leave out the middle of names that are too long, unless two would then look the same."""
+    names = set(names)
+    tail = (width - 1) * 2 // 3
+    short = {
+        name: name if Text(name).cell_len <= width else f"{name[: width - 1 - tail]}…{name[-tail:]}"
+        for name in names
+    }
+    return short if len(set(short.values())) == len(names) else {}
+
+
+def _widths(rows: Sequence[Row], available: int, *, plain: bool) -> list[int]:
+    """Column widths; the two name columns shrink first, the longer one before the other."""
+    texts = [_COLUMNS, *(_line(row, {}, plain=plain) for row in rows), *map(_headings, rows)]
+    widths = [max(Text(cell).cell_len for cell in column) for column in zip(*texts, strict=True)]
+    spare = available - _GAP * (len(widths) + 1)
+    while sum(widths) > spare and max(widths[1:3]) > _SMALLEST_NAME:
+        widths[1 if widths[1] > widths[2] else 2] -= 1
+    return widths
+
+
+def _rank(row: Row) -> str:
+    if row.rank_low == row.rank_high:
+        return str(row.rank_low)
+    return f"{row.rank_low}{RANGE}{row.rank_high}"
+
+
+def _headings(row: Row) -> Line:
+    metric = f"{row.metric} %" if _in_percent(row) else row.metric
+    return tuple(name or metric for name in _COLUMNS)
+
+
+def _score(row: Row) -> str:
+    assert row.mean is not None
+    if row.ci95_low is None or row.ci95_high is None:
+        return _number(row.mean, row)
+    return f"{_number(row.mean, row)} ± {_number((row.ci95_high - row.ci95_low) / 2, row)}"
+
+
+def _number(value: float, row: Row) -> str:
+    return f"{100 * value:.2f}" if _in_percent(row) else f"{value:.4g}"
+
+
+def _in_percent(row: Row) -> bool:
+    return row.metric.endswith("accuracy")
+
+
+def _short(value: float) -> str:
+    """Three digits at least, no more after the point than they need."""
+    decimals = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3  # noqa: PLR2004
+    return f"{value:.{decimals}f}"
+
+
+def _text(text: str, style: str, *, plain: bool) -> Text:
+    # Text, not markup: a name such as [red] shows as it is.
+    return Text(_plain(text) if plain else text, style)
+
+
+def _plain(text: str) -> str:
+    return text.translate(_PLAIN).encode("ascii", "replace").decode()

@@ -1,0 +1,71 @@
+"""Where and in which precision the arithmetic runs."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from metabench.errors import UsageError
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and a precision.
+
+    Attributes:
+        device: The torch device.
+        precision: ``fp32``, or ``bf16`` for autocast of the encoder.
+    """
+
+    device: torch.device
+    precision: Precision = "fp32"
+
+    @classmethod
+    def choose(cls, device: str, precision: Precision) -> Compute:
+        """Resolve ``auto`` to the fastest device present.
+
+        Args:
+            device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+            precision: The precision of the encoder.
+
+        Returns:
+            The resolved choice.
+
+        Raises:
+            UsageError: If the device does not exist.
+        """
+        if device == "auto":
+            if torch.cuda.is_available():
+                device = "cuda"
+            else:
+                device = "mps" if torch.backends.mps.is_available() else "cpu"
+        try:
+            chosen = torch.device(device)
+            torch.empty(0, device=chosen)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(f"--device {device!r} cannot be used: {reason}") from error
+        return cls(chosen, precision)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which an encoder's forward pass runs."""
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def place(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Move inputs to the device."""
+        return {name: tensor.to(self.device) for name, tensor in inputs.items()}
+
+
+def take(inputs: Mapping[str, Tensor], index: Tensor) -> dict[str, Tensor]:
+    """Gather examples: ``[...]`` indices to inputs ``[..., *]``."""
+    return {name: tensor[index] for name, tensor in inputs.items()}

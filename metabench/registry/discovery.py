@@ -1,0 +1,110 @@
+"""Discovery: every installed plugin, each loaded on its own, and one catalogue of what works."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import metabench
+from metabench.errors import MetabenchError
+from metabench.hookspecs import MetricInfo, TaskSourceInfo
+from metabench.registry.candidates import (
+    CORE,
+    Candidate,
+    find_candidates,
+    switched_on,
+)
+from metabench.registry.catalogue import Catalogue, Entry, Kind, Problem
+from metabench.registry.conflicts import Settlement, distinct_plugins, settle
+from metabench.registry.loading import Provision, load
+
+BUILTIN = "metabench.learners.builtin"
+
+
+def load_plugins(*, disabled: Iterable[str] = (), strict: bool = False) -> Catalogue:
+    """Find and load every plugin.
+
+    A plugin that is broken in any way is left out as a whole and reported in one line; a name that
+    several plugins claim is settled as `metabench.registry.conflicts` says.
+
+    Args:
+        disabled: Plugins to leave out, by the name of the distribution or of its entry point.
+        strict: Raise instead of leaving anything out.
+
+    Returns:
+        What the plugins provide, and everything that was left out.
+
+    Raises:
+        UsageError: If a name in ``disabled`` is not that of an installed plugin.
+        MetabenchError: If ``strict`` and anything was left out; one line for each.
+    """
+    candidates, problems = find_candidates()
+    wanted, missing = switched_on(candidates, tuple(disabled))
+    distinct, clashing = distinct_plugins(wanted)
+    problems += missing + clashing
+    core = Candidate(CORE, BUILTIN, CORE, metabench.__version__)
+    provisions: list[Provision] = []
+    for candidate in (core, *distinct):
+        outcome = load(candidate)
+        if isinstance(outcome, Problem):
+            problems.append(outcome)
+        else:
+            provisions.append(outcome)
+    settlement = settle(provisions)
+    problems += settlement.problems + _leave_out_unscored(settlement)
+    if strict and problems:
+        raise MetabenchError("\n".join(map(str, problems)))
+    return _catalogue(provisions, settlement, problems)
+
+
+def _leave_out_unscored(settlement: Settlement) -> list[Problem]:
+    """Take back the sources whose metric nobody provides or which it does not apply to."""
+    problems = []
+    for (kind, name), (info, plugin) in list(settlement.granted.items()):
+        if not isinstance(info, TaskSourceInfo):
+            continue
+        metric = settlement.granted.get(("metric", info.metric))
+        if metric is None:
+            fault = "which no plugin provides"
+        elif info.task_kind not in cast("MetricInfo", metric[0]).task_kinds:
+            fault = f"which does not score {info.task_kind} tasks"
+        else:
+            continue
+        problem = plugin.problem(
+            f"its source {name!r} is scored by {info.metric!r}, {fault}; the source is left out: "
+            "`metabench list metrics` shows those there are"
+        )
+        problems.append(problem)
+        settlement.withheld[kind, name] = problem
+        del settlement.granted[kind, name]
+    return problems
+
+
+def _catalogue(
+    provisions: Iterable[Provision], settlement: Settlement, problems: Iterable[Problem]
+) -> Catalogue:
+    kept = Counter((candidate, kind) for (kind, _), (_, candidate) in settlement.granted.items())
+    by_kind: dict[Kind, dict[str, Entry[Any]]] = {
+        "source": {},
+        "encoder": {},
+        "algorithm": {},
+        "metric": {},
+    }
+    for (kind, name), (info, candidate) in settlement.granted.items():
+        by_kind[kind][name] = Entry(info, candidate.distribution, candidate.version)
+    return Catalogue(
+        loaded=tuple(
+            provision.loaded(_counts(kept, provision.candidate)) for provision in provisions
+        ),
+        found_problems=problems,
+        sources=by_kind["source"],
+        encoders=by_kind["encoder"],
+        algorithms=by_kind["algorithm"],
+        metrics=by_kind["metric"],
+        withheld=settlement.withheld,
+    )
+
+
+def _counts(kept: Mapping[tuple[Candidate, Kind], int], candidate: Candidate) -> Mapping[Kind, int]:
+    return Counter({kind: number for (owner, kind), number in kept.items() if owner == candidate})

@@ -1,0 +1,181 @@
+"""The digest of the code behind a target, found statically: nothing of it is executed.
+
+It covers the target's module, every module of the same top-level package that is imported from
+there (inside functions too), the ``__init__`` of every package on the way, and every file that is
+not Python in a ``data`` folder beside any of these modules. Other packages have versions of their
+own and are not covered; neither are modules that are named only at run time.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES
+from pathlib import Path
+
+from metabench.errors import UnavailableError
+
+
+@dataclass(frozen=True)
+class _Package:
+    """A top-level package, or a module that is not in one.
+
+    Attributes:
+        name: Its name.
+        folders: Where its submodules are; none for a module that is not in a package.
+        file: Its own file; ``None`` for a namespace package.
+    """
+
+    name: str
+    folders: tuple[Path, ...]
+    file: Path | None
+
+    @classmethod
+    def find(cls, name: str) -> _Package | None:
+        """Locate a package without executing it."""
+        try:
+            spec = importlib.util.find_spec(name)
+        except ValueError:  # already imported, and without a spec
+            return None
+        if spec is None:
+            return None
+        folders = tuple(Path(folder) for folder in spec.submodule_search_locations or ())
+        file = Path(spec.origin) if spec.origin and Path(spec.origin).is_file() else None
+        return cls(name, folders, file) if folders or file else None
+
+    def locate(self, module: str) -> Path | None:
+        """Find a module's file.
+
+        Args:
+            module: The full dotted name.
+
+        Returns:
+            Its file, or ``None`` if it is no module of this package or has no file.
+        """
+        if module == self.name:
+            return self.file
+        if not module.startswith(f"{self.name}."):
+            return None
+        parts = module.split(".")[1:]
+        for folder in self.folders:
+            base = folder.joinpath(*parts)
+            for suffix in (".py", *EXTENSION_SUFFIXES):
+                for file in (base / f"__init__{suffix}", base.with_name(base.name + suffix)):
+                    if file.is_file():
+                        return file
+        return None
+
+    def relative(self, file: Path) -> str:
+        """Return a path that is the same on every machine."""
+        for folder in self.folders:
+            if file.is_relative_to(folder):
+                return file.relative_to(folder).as_posix()
+        return file.name
+
+
+def code_digest(target: str) -> str:
+    """Return the SHA-256 of the source code and packaged data behind a target.
+
+    Args:
+        target: ``package.module:Name``.
+
+    Returns:
+        The digest; it changes with any covered file and is the same on every machine.
+
+    Raises:
+        UnavailableError: If the target's module cannot be found.
+    """
+    module = target.partition(":")[0]
+    top = module.partition(".")[0]
+    package = _Package.find(top)
+    if package is None or (module != top and package.locate(module) is None):
+        raise UnavailableError(
+            f"{target} needs the module {module!r}, which is not installed",
+            f"install the package that provides {top}",
+        )
+    modules = _reachable(package, module)
+    files = {package.relative(file): file for file in modules}
+    for folder in {file.parent / "data" for file in modules}:
+        files.update((package.relative(file), file) for file in _data_files(folder))
+    sha = hashlib.sha256(f"{top}\0".encode())
+    for name in sorted(files):
+        sha.update(f"{name}\0{hashlib.sha256(_content(files[name])).hexdigest()}\0".encode())
+    return sha.hexdigest()
+
+
+def _reachable(package: _Package, start: str) -> set[Path]:
+    """Follow the imports; the parents of an imported module are executed, so they count."""
+    files: set[Path] = set()
+    seen: set[str] = set()
+    pending = [start]
+    while pending:
+        module = pending.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        if "." in module:
+            pending.append(module.rpartition(".")[0])
+        file = package.locate(module)
+        if file is None:
+            continue
+        files.add(file)
+        if file.suffix == ".py":
+            is_package = file.name == "__init__.py"
+            pending += _imports(_content(file), module, is_package=is_package)
+    return files
+
+
+@functools.lru_cache(maxsize=1024)
+def _imports(source: bytes, module: str, *, is_package: bool) -> tuple[str, ...]:
+    """Name everything that a module may import; some of the names are no modules."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return ()  # importing it says what is wrong
+    names: list[str] = []
+    for node in _executed(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = module.split(".")
+                kept = parts[: len(parts) - node.level + is_package]
+                base = ".".join((*kept, base)) if base else ".".join(kept)
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return tuple(names)
+
+
+def _executed(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk a module without what is imported for type checkers only."""
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and _is_type_checking(node.test):
+            pending += node.orelse
+            continue
+        yield node
+        pending += ast.iter_child_nodes(node)
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+    return name == "TYPE_CHECKING"
+
+
+def _data_files(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        return
+    python = (".py", *BYTECODE_SUFFIXES)
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.name.endswith(python) and "__pycache__" not in file.parts:
+            yield file
+
+
+def _content(file: Path) -> bytes:
+    content = file.read_bytes()
+    return content.replace(b"\r\n", b"\n") if file.suffix == ".py" else content

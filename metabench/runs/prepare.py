@@ -1,0 +1,260 @@
+"""Loading a source, and embedding it with a frozen encoder, once; runs in a worker."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metabench.atomic import write_text
+from metabench.errors import MetabenchError
+from metabench.learners.contracts import Encoder, InputSpec
+from metabench.learners.device import Compute
+from metabench.learners.files import read_tensors, write_tensors
+from metabench.learners.model import embed_source
+from metabench.registry.targets import resolve_target
+from metabench.runs.tasks import (
+    Part,
+    Place,
+    Prepared,
+    encoder_index,
+    fingerprint,
+    read_prepared,
+    source_index,
+    stamp,
+)
+from metabench.tasks.data import ClassPool, Pool, Task, TaskData, TaskPool
+from metabench.tasks.files import SourceContext
+
+KEPT_SOURCES = 2
+"""Sources that a worker keeps in memory."""
+
+
+def prepare_source(job: tuple[Part, Place]) -> Prepared:
+    """Load a source, keep its tensors in the cache, and describe it.
+
+    Args:
+        job: Which source, and where to read and write.
+
+    Returns:
+        Digest, files and sizes.
+    """
+    source, place = job
+    index = source_index(place.store, source, place.data)
+    if (found := read_prepared(index)) is not None and index.with_suffix(".safetensors").exists():
+        return found
+    context = SourceContext(source.name, place.data)
+    data = resolve_target(source.info.target)(context, **source.info.options)
+    if not isinstance(data, TaskData):
+        raise MetabenchError(
+            f"source {source.name} returned {type(data).__name__}; TaskData was expected"
+        )
+    prepared = Prepared(
+        digest=data.digest,
+        files=tuple(stamp(path) for path in context.used),
+        sizes={
+            split: tuple(pool.sizes.tolist())
+            for split, pool in data.splits.items()
+            if isinstance(pool, ClassPool)
+        },
+        tasks={
+            split: len(pool.tasks)
+            for split, pool in data.splits.items()
+            if isinstance(pool, TaskPool)
+        },
+        notes=data.notes,
+    )
+    _save_source(index.with_suffix(".safetensors"), data)
+    write_text(index, prepared.to_json())
+    return prepared
+
+
+def load_source(source: Part, place: Place) -> TaskData:
+    """Return a source's data, from memory, the cache, or its files."""
+    return _cached_source(str(source_index(place.store, source, place.data)), _Hold((source, place)))
+
+
+class _Hold(tuple[Part, Place]):
+    """Arguments that must not take part in the memory cache's key."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Hold)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@lru_cache(maxsize=KEPT_SOURCES)
+def _cached_source(index: str, held: _Hold) -> TaskData:
+    source, place = held
+    tensors = Path(index).with_suffix(".safetensors")
+    data = _read_source(tensors)
+    if data is None:
+        tensors.unlink(missing_ok=True)
+        prepare_source((source, place))
+        data = _read_source(tensors)
+    if data is None:
+        raise MetabenchError(f"cannot read back {tensors}; delete it and run again")
+    return data
+
+
+def prepare_encoder(job: tuple[Part, Part, Place]) -> Prepared:
+    """Build a frozen encoder for a source, embed the source, and describe the encoder.
+
+    Args:
+        job: Which source, which encoder, and where to read and write.
+
+    Returns:
+        The digest of the weights.
+    """
+    source, part, place = job
+    data = load_source(source, place)
+    index = encoder_index(place.store, part, data.digest)
+    if (found := read_prepared(index)) is not None:
+        return found
+    encoder = build_encoder(part, data)
+    prepared = Prepared(
+        digest=encoder.weights_digest(),
+        files=tuple(stamp(Path(p)) for p in _weight_files(encoder)),
+    )
+    _embed(part, prepared.digest, encoder, data, place)
+    write_text(index, prepared.to_json())
+    return prepared
+
+
+def frozen_features(encoder: Part, digest: str, data: TaskData, place: Place) -> Tensor:
+    """Return ``[n, d]`` embeddings of a source, from the cache or computed.
+
+    Args:
+        encoder: The frozen encoder.
+        digest: The digest of its weights.
+        data: The source.
+        place: Where the cache lies.
+
+    Returns:
+        Embeddings on the host.
+    """
+    found = read_tensors(_features_path(encoder, digest, data, place))
+    if found is not None:
+        return found[0]["embedding"]
+    return _embed(encoder, digest, build_encoder(encoder, data), data, place)
+
+
+def build_encoder(encoder: Part, data: TaskData) -> Encoder:
+    """Build an encoder for a source's inputs.
+
+    Args:
+        encoder: Which encoder.
+        data: The source.
+
+    Returns:
+        The encoder, with its own initial weights.
+
+    Raises:
+        MetabenchError: If the target does not return an `Encoder` with a width.
+    """
+    spec = InputSpec.of(data.modality, data.inputs)
+    built = resolve_target(encoder.info.target)(spec, **encoder.info.options)
+    if not isinstance(built, Encoder) or not isinstance(getattr(built, "width", None), int):
+        raise MetabenchError(
+            f"encoder {encoder.name} built {type(built).__name__}; "
+            "an Encoder with an integer width was expected"
+        )
+    return built
+
+
+def meta_train_items(data: TaskData) -> Tensor:
+    """Return the indices of all meta-train examples."""
+    pool = data.splits.get("train")
+    return torch.as_tensor(pool.items if pool is not None else np.empty(0, np.int64))
+
+
+def _embed(encoder: Part, digest: str, built: Encoder, data: TaskData, place: Place) -> Tensor:
+    compute = Compute.choose(place.device, "fp32")
+    features = embed_source(built, data.inputs, meta_train_items(data), compute)
+    write_tensors(
+        _features_path(encoder, digest, data, place),
+        {"embedding": features},
+        {"encoder": encoder.name, "weights": digest, "source": data.digest},
+    )
+    return features
+
+
+def _features_path(encoder: Part, digest: str, data: TaskData, place: Place) -> Path:
+    name = fingerprint(encoder.key(), digest, data.digest)
+    return place.store / "cache" / "features" / f"{encoder.info.name}-{name}.safetensors"
+
+
+def _weight_files(encoder: Encoder) -> tuple[str, ...]:
+    """Files that a pretrained encoder read, if it names them."""
+    return tuple(str(path) for path in getattr(encoder, "files", ()))
+
+
+def _save_source(path: Path, data: TaskData) -> None:
+    tensors: dict[str, Tensor] = {f"input.{k}": v for k, v in data.inputs.items()}
+    header: dict[str, Any] = {
+        "modality": data.modality, "notes": data.notes, "splits": {},
+    }  # fmt: skip
+    if data.groups is not None:
+        tensors["groups"] = torch.as_tensor(data.groups)
+    for split, pool in data.splits.items():
+        if isinstance(pool, ClassPool):
+            header["splits"][split] = {"classes": pool.names}
+            for number, members in enumerate(pool.members):
+                tensors[f"{split}.{number}"] = torch.as_tensor(members)
+        else:
+            header["splits"][split] = {"tasks": pool.names}
+            for number, task in enumerate(pool.tasks):
+                parts = {"items": task.items, "targets": task.targets}
+                fixed = {"support": task.support, "query": task.query}
+                parts |= {name: array for name, array in fixed.items() if array is not None}
+                for name, array in parts.items():
+                    tensors[f"{split}.{number}.{name}"] = torch.as_tensor(array)
+    header["digest"] = data.digest
+    write_tensors(path, tensors, {"source": json.dumps(header)})
+
+
+def _read_source(path: Path) -> TaskData | None:
+    found = read_tensors(path)
+    if found is None:
+        return None
+    tensors, metadata = found
+    header = json.loads(metadata["source"])
+    splits: dict[str, Pool] = {}
+    for split, described in header["splits"].items():
+        if "classes" in described:
+            names = tuple(described["classes"])
+            members = tuple(tensors[f"{split}.{n}"].numpy() for n in range(len(names)))
+            splits[split] = ClassPool(names, members)
+        else:
+            splits[split] = TaskPool(
+                tuple(
+                    _read_task(tensors, f"{split}.{number}.", name)
+                    for number, name in enumerate(described["tasks"])
+                )
+            )
+    data = TaskData(
+        modality=header["modality"],
+        inputs={
+            k.removeprefix("input."): v for k, v in tensors.items() if k.startswith("input.")
+        },
+        splits=splits,
+        groups=tensors["groups"].numpy() if "groups" in tensors else None,
+        notes=tuple(header["notes"]),
+    )
+    return data if data.digest == header["digest"] else None
+
+
+def _read_task(tensors: dict[str, Tensor], prefix: str, name: str) -> Task:
+    fixed = {
+        side: tensors[prefix + side].numpy() if prefix + side in tensors else None
+        for side in ("support", "query")
+    }
+    return Task(name, tensors[prefix + "items"].numpy(), tensors[prefix + "targets"].numpy(), **fixed)

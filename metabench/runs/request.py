@@ -1,0 +1,80 @@
+"""What a user asks for: the flags of ``metabench run``, checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RunRequest(BaseModel):
+    """One run, as asked for; ``None`` and empty lists mean the suite's choice.
+
+    Attributes:
+        suite: A suite's name, or the path of its TOML file.
+        domains: Domains.
+        sources: Sources; those outside the suite get its default protocol.
+        encoders: Encoders, with ``:ARGUMENT`` where they take one.
+        algorithms: Algorithms.
+        way: Classes per episode.
+        shots: Support examples per class.
+        queries: Query examples per class.
+        episodes: Test episodes.
+        seeds: Seeds.
+        budget: Meta-training examples.
+        device: ``auto`` or a torch device.
+        precision: ``fp32`` or ``bf16``.
+        jobs: Worker processes; by default one per core.
+        executor: ``local`` or ``dask``.
+        dask_address: Address of a running Dask scheduler; by default a cluster on this machine.
+        timeout: Seconds that a cell may take; 0 sets no limit.
+        shard: ``(i, n)``: only the i-th of n parts of the cells, for several machines on one store.
+        store: The folder of records.
+        leaderboards: The folder of tables; by default below the store.
+        data: The data directory.
+        disabled: Plugins to leave out.
+        strict: Whether a broken plugin ends the run.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    suite: str = "quick"
+    domains: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    encoders: tuple[str, ...] = ()
+    algorithms: tuple[str, ...] = ()
+    way: int | str | None = None
+    shots: tuple[int | str, ...] = ()
+    queries: int | None = Field(default=None, ge=1)
+    episodes: int | None = Field(default=None, ge=1)
+    seeds: tuple[int, ...] = ()
+    budget: int | None = Field(default=None, ge=0)
+    device: str = "auto"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    jobs: int | None = Field(default=None, ge=1)
+    executor: Literal["local", "dask"] = "local"
+    dask_address: str = ""
+    timeout: float = Field(default=0.0, ge=0)
+    shard: tuple[int, int] | None = None
+    store: Path = Path("results")
+    leaderboards: Path | None = None
+    data: Path | None = None
+    disabled: tuple[str, ...] = ()
+    strict: bool = False
+
+    @property
+    def tables(self) -> Path:
+        """The folder of tables."""
+        return self.leaderboards if self.leaderboards is not None else self.store / "leaderboards"
+
+    @property
+    def protocol_changes(self) -> dict[str, Any]:
+        """Protocol settings that the user gave."""
+        given = {
+            "way": self.way,
+            "query": self.queries,
+            "episodes": self.episodes,
+            "budget": self.budget,
+        }
+        return {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,137 @@
+"""Why a cell is found, missing or stale."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from metabench.errors import UsageError
+from metabench.runs.plan import Planned, draft_cells, resolve
+from metabench.runs.record import Record
+from metabench.runs.request import RunRequest
+from metabench.runs.run import REQUEST_FILE, Session
+from metabench.runs.store import Store
+from metabench.runs.suite import first_error
+
+SHORTEST_KEY = 6
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What would happen to a cell, and why.
+
+    Attributes:
+        label: The cell's name.
+        verdict: ``found``, ``missing``, ``stale``, ``to be tried again`` or ``not run``.
+        reasons: What that rests on, a line each.
+        key: The cell key as of now.
+        record: The record at hand, current or stale.
+    """
+
+    label: str
+    verdict: str
+    reasons: tuple[str, ...]
+    key: str
+    record: Record | None
+
+
+def last_request(store: Store) -> RunRequest:
+    """Return the request of the last run on a store.
+
+    Raises:
+        UsageError: If there is none, or it cannot be read.
+    """
+    path = store.root / REQUEST_FILE
+    try:
+        return RunRequest.model_validate_json(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise UsageError(
+            f"{store.root} holds no run; start one with `metabench run --store {store.root}`"
+        ) from None
+    except (OSError, ValidationError) as error:
+        detail = first_error(error) if isinstance(error, ValidationError) else str(error)
+        raise UsageError(f"{path}: {detail}") from error
+
+
+def explain(store: Store, name: str) -> list[Explanation]:
+    """Explain the cells of the last run that a name stands for.
+
+    Args:
+        store: The store.
+        name: A label ``source/encoder/algorithm/protocol/seedN`` or a part of one in that order
+            (``omniglot/conv4``), or the first characters of a key.
+
+    Returns:
+        One explanation per cell.
+
+    Raises:
+        UsageError: If no planned cell and no record has that name.
+    """
+    session = Session.start(last_request(store).model_copy(update={"store": store.root}))
+    drafts = draft_cells(session.request, session.catalogue)
+    knowledge = session.known(drafts)
+    cells = [resolve(draft, knowledge, session.place) for draft in drafts]
+    records = list(store.scan())
+    wanted = [cell for cell in cells if _matches(cell, name)]
+    if not wanted:
+        labels = {r.cell.label for r in records if _is_key(name, r.key)}
+        wanted = [cell for cell in cells if cell.task.cell.label in labels]
+    if not wanted:
+        near = difflib.get_close_matches(name, [c.task.cell.label for c in cells], 3, 0.3)
+        hint = "; near: " + ", ".join(near) if near else ""
+        raise UsageError(f"the last run on {store.root} has no cell {name!r}{hint}")
+    return [_explain(cell, records, store) for cell in wanted]
+
+
+def _explain(cell: Planned, records: list[Record], store: Store) -> Explanation:
+    task = cell.task
+    label, key = task.cell.label, task.key
+    same = [record for record in records if record.cell.label == label]
+    current = next((record for record in same if record.key == key), None)
+    if cell.verdict is not None:
+        reasons = (f"{cell.verdict.status}: {cell.verdict.reason}",)
+        return Explanation(label, "not run", reasons, key, current)
+    if current is not None and current.status in {"ok", "inapplicable"}:
+        reasons = (f"record {store.path(current.cell, key)} has this key and is intact",)
+        return Explanation(label, "found", reasons, key, current)
+    if current is not None:
+        reason = current.failure.reason if current.failure else ""
+        reasons = (f"the last attempt ended as {current.status}: {reason}",)
+        return Explanation(label, "to be tried again", reasons, key, current)
+    if not task.source_digest:
+        reasons = ("the source was never loaded with this plugin, data and environment",)
+        return Explanation(label, "missing", reasons, key, None)
+    if not same:
+        return Explanation(label, "missing", ("no record has this name",), key, None)
+    newest = max(same, key=lambda record: str(record.provenance.get("finished", "")))
+    changes = tuple(_changes(newest.key_parts, task.key_parts))
+    return Explanation(label, "stale", changes, key, newest)
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Name every part of a key that differs."""
+    for name in sorted({*old, *new}):
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from _changes(before, after, f"{prefix}{name}.")
+        elif before != after:
+            yield f"{prefix}{name} changed: {_short(before)} -> {_short(after)}"
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    digest_length = 64
+    return text[:12] if len(text) == digest_length else text
+
+
+def _matches(cell: Planned, name: str) -> bool:
+    label = cell.task.cell.label
+    return label == name or label.startswith(name.rstrip("/") + "/") or _is_key(name, cell.task.key)
+
+
+def _is_key(name: str, key: str) -> bool:
+    return len(name) >= SHORTEST_KEY and key.startswith(name)

@@ -1,0 +1,235 @@
+"""Carrying out one cell, in a worker process: load, train or fetch weights, evaluate, record."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+
+from metabench.errors import InapplicableError
+from metabench.learners.contracts import Algorithm, TaskSpec, build_hyperparameters
+from metabench.learners.device import Compute
+from metabench.learners.evaluation import Evaluation, evaluate
+from metabench.learners.files import read_tensors, write_tensors
+from metabench.learners.model import Embedded, FewShotModel, Problem, parameter_count
+from metabench.learners.recipes import BUILTIN_RECIPES, Recipe, Setting
+from metabench.learners.training import FIT_EXAMPLES, Budget, MetaTrainer, TrainingLog
+from metabench.registry.targets import resolve_target
+from metabench.runs.outcomes import provenance, record_of_error, unanswered
+from metabench.runs.prepare import build_encoder, frozen_features, load_source, meta_train_items
+from metabench.runs.record import Cost, Record
+from metabench.runs.store import Store
+from metabench.runs.tasks import CellTask
+from metabench.tasks.data import TaskData, TaskPool
+from metabench.tasks.sampler import EpisodeSampler, episodes_digest
+
+Report = Callable[[str, int, int], None]
+DIGEST_BATCH = 256
+
+
+def run_cell(task: CellTask, report: Report) -> Record:
+    """Carry out a cell and write its record, whatever happens.
+
+    Args:
+        task: The cell.
+        report: Called with the stage (``train`` or ``test``), what is done and the total.
+
+    Returns:
+        The record as written.
+
+    Raises:
+        MetabenchError: If the record itself cannot be written.
+    """
+    store = Store(task.place.store)
+    started = datetime.now(UTC)
+    try:
+        return _run(task, store, started, report)
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything; it costs one cell
+        return store.put(record_of_error(task, error, store, started))
+
+
+@dataclass(frozen=True)
+class _Built:
+    """A model ready to be trained."""
+
+    model: FewShotModel
+    problem: Problem
+    hyper: Any
+    sampler: EpisodeSampler
+    metric: Any
+
+
+def _run(task: CellTask, store: Store, started: datetime, report: Report) -> Record:
+    data = load_source(task.source, task.place)
+    torch.manual_seed(task.cell.seed)
+    built = _build(task, data)
+    log, shared = _train(task, data, built, lambda done, total: report("train", done, total))
+    _fit_features(data, built)
+    total = built.sampler.test_episodes(task.protocol.episodes)
+    outcome = evaluate(
+        built.model,
+        built.problem,
+        built.sampler,
+        total,
+        built.metric,
+        transductive=not task.algorithm_info.inductive,
+        report=lambda done, total: report("test", done, total),
+    )
+    defined = np.isfinite(outcome.scores)
+    if not defined.any():
+        reason = f"{task.cell.metric} is undefined in all {len(defined)} test episodes"
+        return store.put(unanswered(task, "failed", reason, started=started))
+    return store.put(
+        Record(
+            key=task.key,
+            key_parts=task.key_parts,
+            cell=task.cell,
+            status="ok",
+            mean=float(outcome.scores[defined].mean()),
+            episodes=int(defined.sum()),
+            undefined_episodes=int((~defined).sum()),
+            episodes_digest=episodes_digest(built.sampler.batches(0, total, DIGEST_BATCH)),
+            cost=_cost(built, log, outcome, shared=shared),
+            training=_training_notes(task, data, log),
+            provenance=provenance(
+                task, started, threads=torch.get_num_threads(), device=str(built.problem.compute.device)
+            ),
+            notes=task.notes,
+        ),
+        outcome.arrays(),
+    )
+
+
+def _build(task: CellTask, data: TaskData) -> _Built:
+    compute = Compute.choose(task.place.device, task.place.precision)
+    seed, protocol = task.cell.seed, task.protocol
+    sampler = EpisodeSampler(
+        data.splits["test"],
+        protocol.sampling,
+        source_digest=data.digest,
+        split="test",
+        seed=seed,
+        groups=data.groups if protocol.group_disjoint else None,
+    )
+    if task.encoder is None:
+        encoder: Any = Embedded(1)
+        inputs = {"embedding": torch.zeros(len(data), 1)}
+    elif task.trainable:
+        encoder = build_encoder(task.encoder, data)
+        inputs = dict(encoder.prepare(data.inputs, meta_train_items(data)))
+    else:
+        features = frozen_features(task.encoder, task.encoder_digest, data, task.place)
+        encoder, inputs = Embedded(features.shape[1]), {"embedding": features}
+    encoder = encoder.to(compute.device, memory_format=torch.channels_last)
+    algorithm_class = resolve_target(task.algorithm.info.target)
+    hyper = build_hyperparameters(
+        algorithm_class.Hyperparameters, task.algorithm.info.options, task.algorithm.name
+    )
+    info = task.algorithm_info
+    spec = TaskSpec(
+        kind=task.source_info.task_kind,
+        way=_largest_way(task, data),
+        width=encoder.width,
+        encoder=encoder if info.adapts_encoder else None,
+    )
+    algorithm: Algorithm[Any] = algorithm_class(spec, hyper).to(compute.device)
+    model = FewShotModel(encoder, algorithm, adapts_encoder=info.adapts_encoder)
+    metric = resolve_target(task.metric.info.target)
+    return _Built(model, Problem(compute.place(inputs), compute), hyper, sampler, metric)
+
+
+def _largest_way(task: CellTask, data: TaskData) -> int:
+    pool = data.splits["test"]
+    if isinstance(pool, TaskPool):
+        return max(one.way for one in pool.tasks)
+    return min(task.protocol.sampling.most_way, len(pool.names))
+
+
+def _train(
+    task: CellTask, data: TaskData, built: _Built, report: Callable[[int, int], None]
+) -> tuple[TrainingLog, bool]:
+    """Leave trained weights in the model: from a shared checkpoint, or by training."""
+    name = task.algorithm_info.recipe
+    frozen = not any(p.requires_grad for p in built.model.encoder.parameters())
+    own = any(p.requires_grad for p in built.model.algorithm.parameters())
+    supervised = name == "supervised"
+    if name == "none" or (frozen and (supervised or not own)) or not task.protocol.budget:
+        return TrainingLog(setup={"recipe": "none"}), False
+    if "train" not in data.splits:
+        raise InapplicableError(f"{task.cell.source} has no meta-train split to train on")
+    weights = task.place.store / "cache" / "weights" / f"{task.recipe_key[:32]}.safetensors"
+    if (log := _load_weights(weights, built.model)) is not None:
+        return log, True
+    recipe_class: type[Recipe] = BUILTIN_RECIPES.get(name) or resolve_target(name)
+    setting = Setting(
+        model=built.model,
+        problem=built.problem,
+        data=data,
+        sampling=task.protocol.sampling,
+        seed=task.cell.seed,
+        hyper=built.hyper,
+        metric=built.metric,
+        higher_is_better=task.cell.best >= task.cell.chance,
+        val_episodes=task.protocol.val_episodes,
+        transductive=not task.algorithm_info.inductive,
+    )
+    protocol = task.protocol
+    budget = Budget(protocol.budget, protocol.seconds, protocol.selections, protocol.patience)
+    recipe = recipe_class(setting)
+    log = MetaTrainer(recipe, budget, weights.with_suffix(".partial"), report).run()
+    log.setup = {"recipe": name, **log.setup}
+    state = built.model.encoder.state_dict() if recipe.shared else built.model.state_dict()
+    write_tensors(weights, state, {"log": json.dumps(log.as_dict()), "shared": str(recipe.shared)})
+    return log, False
+
+
+def _load_weights(path: Path, model: FewShotModel) -> TrainingLog | None:
+    found = read_tensors(path)
+    if found is None:
+        return None
+    tensors, metadata = found
+    target = model.encoder if metadata["shared"] == "True" else model
+    target.load_state_dict(tensors)
+    return TrainingLog.from_dict(json.loads(metadata["log"]))
+
+
+def _fit_features(data: TaskData, built: _Built) -> None:
+    """Show the algorithm embeddings of meta-train examples, if it asks for them."""
+    algorithm = built.model.algorithm
+    overridden = type(algorithm).fit_features is not Algorithm.fit_features
+    if not overridden or built.model.adapts_encoder or "train" not in data.splits:
+        return
+    items = data.splits["train"].items
+    chosen = items[np.linspace(0, len(items) - 1, min(FIT_EXAMPLES, len(items))).astype(np.int64)]
+    built.model.eval()
+    algorithm.fit_features(built.model.embed_all(built.problem, built.problem.index(chosen)).clone())
+
+
+def _cost(built: _Built, log: TrainingLog, outcome: Evaluation, *, shared: bool) -> Cost:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Cost(
+        train_seconds=round(log.seconds, 3),
+        adapt_ms_per_task=round(1000 * outcome.adapt_seconds / len(outcome.scores), 4),
+        embed_seconds=round(outcome.embed_seconds, 3),
+        peak_memory_mb=round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1),
+        parameters=parameter_count(built.model),
+        examples_seen=log.examples,
+        shared_training=shared,
+    )
+
+
+def _training_notes(task: CellTask, data: TaskData, log: TrainingLog) -> dict[str, Any]:
+    pool = data.splits["test"]
+    notes = log.as_dict()
+    notes["unit"] = "tasks" if isinstance(pool, TaskPool) else "episodes"
+    notes["test_way"] = task.cell.way
+    notes["test_shot"] = task.cell.shot
+    notes["hyperparameters"] = dict(task.algorithm.info.options)
+    return notes

@@ -1,0 +1,55 @@
+"""Logistic regression on the support set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from metabench.learners.contracts import (
+    Algorithm,
+    Hyperparameters,
+    Predictor,
+    Support,
+    one_hot,
+)
+from metabench_algorithms._linear import centred, linear_predictor, prepare
+from metabench_algorithms._logistic import fit_logistic
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogisticProbeHyperparameters(Hyperparameters):
+    """Settings of the head, from the released code of Tian et al. (2020).
+
+    Attributes:
+        inverse_penalty: scikit-learn's ``C``.
+        normalize: Scale embeddings to length 1 first.
+    """
+
+    inverse_penalty: float = 1.0
+    normalize: bool = True
+
+
+class LogisticProbe(Algorithm[Tensor]):
+    """Multinomial logistic regression with an L2 penalty and a free intercept.
+
+    Tian, Wang, Krishnan, Tenenbaum & Isola (2020), "Rethinking few-shot image classification: a
+    good embedding is all you need?", arXiv:2003.11539, section 3.1. Same optimum as scikit-learn's
+    ``LogisticRegression(C=1.0)``, which for two classes fits one weight vector instead of two and
+    so penalises twice as much.
+    """
+
+    Hyperparameters = LogisticProbeHyperparameters
+
+    def adapt(self, support: Support[Tensor]) -> Predictor[Tensor]:
+        """Fit the heads of all episodes at once: ``[B, Q, d] -> [B, Q, way]`` logits."""
+
+        def transform(x: Tensor) -> Tensor:
+            return prepare(x, normalize=self.hyper.normalize)
+
+        x, mean = centred(transform(support.x))
+        penalty = (2.0 if support.way == 2 else 1.0) / self.hyper.inverse_penalty  # noqa: PLR2004
+        target = one_hot(support.y, support.way, x.dtype)
+        a, bias = fit_logistic(x @ x.transpose(1, 2), target, penalty)
+        weight = x.transpose(1, 2) @ a
+        return linear_predictor(weight, bias - mean @ weight, transform)

@@ -1,0 +1,78 @@
+"""Ridge regression on the support set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from metabench.learners.contracts import (
+    Algorithm,
+    Hyperparameters,
+    Predictor,
+    Support,
+    one_hot,
+)
+from metabench_algorithms._linear import centred, linear_predictor, prepare
+
+
+@dataclass(frozen=True, kw_only=True)
+class RidgeProbeHyperparameters(Hyperparameters):
+    """Settings of the head.
+
+    Attributes:
+        alpha: Penalty of the squared weights; 1.0 is scikit-learn's default.
+        normalize: Scale embeddings to length 1 first, as Tian et al. (2020), arXiv:2003.11539, do
+            for their linear probe; it makes ``alpha`` mean the same for every encoder.
+    """
+
+    alpha: float = 1.0
+    normalize: bool = True
+
+
+class RidgeProbe(Algorithm[Tensor]):
+    """Least squares with an L2 penalty and a free intercept, in closed form.
+
+    Hoerl & Kennard (1970), "Ridge regression", Technometrics 12(1), equation 2.1, and for S < d the
+    dual form (Bertinetto et al., 2019, arXiv:1805.08136, equation 5). Classes are regressed as -1
+    and +1, one column each. Equal to scikit-learn's ``Ridge`` and ``RidgeClassifier``.
+    """
+
+    Hyperparameters = RidgeProbeHyperparameters
+
+    def adapt(self, support: Support[Tensor]) -> Predictor[Tensor]:
+        """Solve the normal equations: ``[B, Q, d] -> [B, Q, way]``, ``[B, Q]`` in regression."""
+        regression = self.task.kind == "regression"
+        if regression:
+            targets = support.y.unsqueeze(-1).to(support.x.dtype)
+        else:
+            targets = 2 * one_hot(support.y, support.way, support.x.dtype) - 1
+
+        def transform(x: Tensor) -> Tensor:
+            return prepare(x, normalize=self.hyper.normalize)
+
+        x, mean = centred(transform(support.x))
+        offset = targets.mean(1, keepdim=True)
+        weight = solve_ridge(x, targets - offset, self.hyper.alpha)
+        predict = linear_predictor(weight, offset - mean @ weight, transform)
+        return (lambda query: predict(query).squeeze(-1)) if regression else predict
+
+
+def solve_ridge(x: Tensor, y: Tensor, alpha: float) -> Tensor:
+    """Minimise ``||x w - y||^2 + alpha ||w||^2``.
+
+    Args:
+        x: ``[B, S, d]`` centred inputs.
+        y: ``[B, S, k]`` centred targets.
+        alpha: Positive penalty.
+
+    Returns:
+        ``[B, d, k]`` weights, from the smaller of the two equivalent systems.
+    """
+    size, width = x.shape[1:]
+    ridge = alpha * torch.eye(min(size, width), dtype=x.dtype, device=x.device)
+    xt = x.transpose(1, 2)
+    if size < width:
+        return xt @ torch.linalg.solve(x @ xt + ridge, y)
+    return torch.linalg.solve(xt @ x + ridge, xt @ y)

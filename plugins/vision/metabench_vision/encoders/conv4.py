@@ -1,0 +1,52 @@
+"""``conv4``: the four-block convolutional encoder of Vinyals et al. (2016), section 3."""
+
+from __future__ import annotations
+
+import torch
+from metabench.learners.contracts import Encoder, Inputs, InputSpec
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from metabench_vision.encoders.scaling import channels_last, image_shape, unit
+
+BLOCKS = 4
+
+
+class Conv4(Encoder):
+    """Four times 3 x 3 convolution, batch norm, ReLU and 2 x 2 max-pooling; then flattened.
+
+    As in Snell et al. (2017): 64 channels, and images in 0 .. 1 without further normalisation; 64
+    values for an image of 28 x 28, 1,600 for 84 x 84. A map of one pixel is not pooled any more, so
+    that smaller images go through as well.
+
+    ReLU and maximum commute, so pooling comes before the ReLU, which then has a quarter to do; the
+    values and the gradients are the same.
+
+    Args:
+        spec: What it is built for.
+        channels: Filters of each convolution.
+    """
+
+    def __init__(self, spec: InputSpec, *, channels: int = 64) -> None:
+        super().__init__()
+        wide, height, width = image_shape(spec)
+        self.convolutions = nn.ModuleList()
+        self.norms = nn.ModuleList()
+        for _ in range(BLOCKS):
+            self.convolutions.append(nn.Conv2d(wide, channels, 3, padding=1))
+            self.norms.append(nn.BatchNorm2d(channels))
+            wide = channels
+            if min(height, width) > 1:
+                height, width = height // 2, width // 2
+        self.width = channels * height * width
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Embed ``pixels`` ``[n, C, H, W]`` as ``[n, width]``."""
+        x = channels_last(unit(inputs, self.convolutions[0].weight.dtype))
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = norm(convolution(x))
+            if min(x.shape[-2:]) > 1:
+                x = F.max_pool2d(x, 2)
+            x = F.relu(x)
+        return x.flatten(1)

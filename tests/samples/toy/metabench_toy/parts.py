@@ -1,0 +1,75 @@
+"""The implementations behind the descriptors."""
+
+import dataclasses
+import os
+import signal
+import time
+
+import numpy as np
+import torch
+from metabench.learners.contracts import (
+    Algorithm,
+    Encoder,
+    EpisodeAlgorithm,
+    Hyperparameters,
+    class_means,
+)
+from metabench.tasks.data import ClassPool, TaskData
+
+
+def blobs(context, classes=40, examples=30):
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(classes, 8))
+    points = centres[:, None] + 0.6 * rng.normal(size=(classes, examples, 8))
+    labels = np.repeat(np.arange(classes), examples)
+    first, second = classes // 2, classes * 2 // 3
+    bounds = {"train": (0, first), "val": (first, second), "test": (second, classes)}
+    splits = {
+        split: ClassPool.from_labels(labels, {c: f"class-{c}" for c in range(low, high)})
+        for split, (low, high) in bounds.items()
+    }
+    inputs = {"vector": torch.tensor(points.reshape(-1, 8), dtype=torch.float32)}
+    return TaskData("vector", inputs, splits, groups=np.tile(np.arange(examples), classes))
+
+
+class Linear(Encoder):
+    def __init__(self, spec):
+        super().__init__()
+        self.width = 16
+        self.layer = torch.nn.Linear(spec.shapes["vector"][0], self.width)
+
+    def forward(self, inputs):
+        return self.layer(inputs["vector"])
+
+
+class Plain(Encoder):
+    def __init__(self, spec):
+        super().__init__()
+        self.width = spec.shapes["vector"][0]
+
+    def forward(self, inputs):
+        return inputs["vector"]
+
+
+class NearestMean(EpisodeAlgorithm):
+    def adapt_episode(self, x, y, way):
+        means = torch.stack([x[y == label].mean(0) for label in range(way)])
+        return lambda query: -torch.cdist(query, means)
+
+
+class Troublesome(Algorithm):
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Hyperparameters(Hyperparameters):
+        trouble: str = "raiser"
+
+    def adapt(self, support):
+        if self.hyper.trouble == "raiser":
+            raise ZeroDivisionError("a bug of the plugin")
+        if self.hyper.trouble == "killer":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.hyper.trouble == "exhauster":
+            raise MemoryError("no memory left")
+        if self.hyper.trouble == "sleeper":
+            time.sleep(60)
+        means = class_means(support)
+        return lambda query: -torch.cdist(query, means)
