@@ -23,6 +23,9 @@ EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
+MAX_WORD = 44
+MIN_LAST_COLUMN = 10
+
 
 class LazyGroup(click.Group):
     """A group that knows its commands' names and help without importing them.
@@ -182,19 +185,22 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table: the first column in one piece, the others folded to fit."""
+    """Print a table; words stay in one piece, and the last column takes the room that is left."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    cells = [[str(cell) for cell in row] for row in rows]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for position, column in enumerate(columns):
-        last = position == len(columns) - 1
-        table.add_column(
-            column, no_wrap=position == 0, overflow="fold", ratio=1 if last else None, min_width=6
-        )
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        if position == len(columns) - 1:
+            table.add_column(column, overflow="fold", ratio=1, min_width=MIN_LAST_COLUMN)
+        else:
+            words = (word for row in cells for word in (column, *row[position].split()))
+            width = min(max(map(len, words), default=1), MAX_WORD)
+            table.add_column(column, overflow="fold", min_width=width)
+    for row in cells:
+        table.add_row(*map(Text, row))
     make_console().print(table)
 
 

@@ -182,7 +182,7 @@ def _plugins(catalogue: Catalogue) -> Iterator[Finding]:
 
 
 def _data(catalogue: Catalogue, data_dir: Path | None) -> Iterator[Finding]:
-    from metabench.cli._data_files import source_files
+    from metabench.tasks.upstream import source_files
 
     if data_dir is None:
         text = "none; set --data or METABENCH_DATA for sources that read files"

@@ -22,7 +22,7 @@ from metabench.errors import MetabenchError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from metabench.cli._data_files import SourceFile
+    from metabench.tasks.upstream import SourceFile
     from metabench.registry.catalogue import Catalogue
 
 _data_option = click.option(
@@ -56,13 +56,9 @@ def list_(
     if as_json:
         print_json([{**plain(f), "presence": f.presence, "remedy": f.remedy} for f in files])
         return
-    _say_where(data_dir, files)
-    if files:
-        rows = [
-            (f.source, f.file.path, f.presence, f.remedy if f.presence == "missing" else "")
-            for f in files
-        ]
-        print_table(("source", "file", "state", "how to get it"), rows)
+    _print_files(
+        data_dir, [(f, f.presence, f.remedy if f.presence == "missing" else "") for f in files]
+    )
 
 
 @data.command("check", cls=ConfiguredCommand, short_help="Verify the files that are there.")
@@ -79,7 +75,7 @@ def check(
     strict_plugins: bool,
 ) -> int:
     """Verify the files that are there; fail if one is wrong, or is missing from a named SOURCE."""
-    from metabench.cli._data_files import recorded_digests, verify
+    from metabench.tasks.upstream import recorded_digests, verify
 
     catalogue = open_catalogue(plugins, strict_plugins=strict_plugins)
     files = _files(catalogue, sources, data_dir)
@@ -93,10 +89,10 @@ def check(
             ]
         )
     else:
-        _say_where(data_dir, files)
-        if checked:
-            rows = [(f.source, f.file.path, verdict, detail) for f, verdict, detail in checked]
-            print_table(("source", "file", "state", "detail"), rows)
+        _print_files(
+            data_dir,
+            [(f, verdict, "" if verdict == "ok" else text) for f, verdict, text in checked],
+        )
     bad = ("wrong", "missing") if sources else ("wrong",)
     return EXIT_FAILURE if any(verdict in bad for _, verdict, _ in checked) else 0
 
@@ -115,7 +111,7 @@ def fetch(
     strict_plugins: bool,
 ) -> int:
     """Download the files of each SOURCE into the data directory and verify them."""
-    from metabench.cli import _data_files
+    from metabench.tasks import upstream
 
     catalogue = open_catalogue(plugins, strict_plugins=strict_plugins)
     if bool(sources) == everything:
@@ -126,7 +122,7 @@ def fetch(
     files = _files(catalogue, sources, data_dir)
     if not files:
         click.echo(f"nothing to fetch: {', '.join(sources) or 'no source'} reads no files")
-    return _fetch_each(files, lambda file: _data_files.fetch(file, data_dir, click.echo))
+    return _fetch_each(files, lambda file: upstream.fetch(file, data_dir, click.echo))
 
 
 def _fetch_each(files: list[SourceFile], fetch_one: Callable[[SourceFile], None]) -> int:
@@ -143,16 +139,30 @@ def _fetch_each(files: list[SourceFile], fetch_one: Callable[[SourceFile], None]
 def _files(
     catalogue: Catalogue, sources: tuple[str, ...], data_dir: Path | None
 ) -> list[SourceFile]:
-    from metabench.cli._data_files import source_files
+    from metabench.tasks.upstream import source_files
 
     entries = [catalogue.source(name) for name in dict.fromkeys(sources)]
     return source_files(entries or catalogue.sources.values(), data_dir)
 
 
-def _say_where(data_dir: Path | None, files: list[SourceFile]) -> None:
-    if not files:
+def _print_files(data_dir: Path | None, rows: list[tuple[SourceFile, str, str]]) -> None:
+    """Print where the files are, their states as a table, and what there is to say below it."""
+    if not rows:
         click.echo("no files: every source is embedded or generated")
-    elif data_dir is None:
+        return
+    if data_dir is None:
         click.echo("there is no data directory; set --data or METABENCH_DATA")
     else:
         click.echo(f"data directory: {data_dir}")
+    print_table(
+        ("source", "file", "state"),
+        [(file.source, file.file.path, state) for file, state, _ in rows],
+    )
+    for line in dict.fromkeys(_remark(*row) for row in rows if row[2]):
+        click.echo(line)
+
+
+def _remark(file: SourceFile, state: str, text: str) -> str:
+    if state == "missing":
+        return f"{file.source}: missing files: {text}"
+    return f"{file.source}: {file.file.path} {state}: {text}"

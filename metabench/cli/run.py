@@ -165,11 +165,9 @@ def _print_json(result: RunResult) -> None:
 
 def _print_tables(result: RunResult, request: RunRequest) -> None:
     from metabench.cli._common import make_console
-    from metabench.leaderboard.terminal import render
+    from metabench.leaderboard.terminal import render_tables
 
-    console = make_console()
-    for table in render(result.written.tables):
-        console.print(table)
+    make_console().print(render_tables(result.written.tables))
     counts: dict[str, int] = {}
     for record in result.records:
         counts[record.status] = counts.get(record.status, 0) + 1

@@ -99,8 +99,10 @@ class Evidence:
     @property
     def unit(self) -> str:
         """What varies within a seed: ``episodes`` or ``tasks``."""
-        parts = self.seeds[0].record.key_parts
-        return "tasks" if parts.get("unit") == "tasks" else "episodes"
+        record = self.seeds[0].record
+        told = {record.training.get("unit"), record.key_parts.get("unit")}
+        tasks = "tasks" in told or self.seeds[0].units is not None
+        return "tasks" if tasks else "episodes"
 
     @property
     def episodes_digest(self) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from metabench.leaderboard.statistics import FloatArray
 
+__all__ = ["BlockKey", "Entry", "Scored", "Tables", "build_tables"]
+
 
 @dataclass(frozen=True)
 class BlockKey:
@@ -206,7 +208,8 @@ def _short(digests: Iterable[str]) -> str:
 
 def _what_differs(entries: Sequence[Entry]) -> str:
     """Name the settings, if the records hold their protocols in full."""
-    held = [entry.evidence.records[0].key_parts.get("protocol") for entry in entries]
+    records = [entry.evidence.records[0] for entry in entries]
+    held = [record.provenance.get("protocol") for record in records]
     protocols = [protocol for protocol in held if isinstance(protocol, Mapping)]
     if len(protocols) != len(entries):
         return ""

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the name everybody uses
+from torch.nn import functional as F
 
 from metabench.errors import InapplicableError
 from metabench.learners.contracts import Hyperparameters, Query, Support, class_means

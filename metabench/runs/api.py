@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -32,4 +33,4 @@ def run_to_frame(request: Mapping[str, Any]) -> pd.DataFrame:
     except ValidationError as error:
         raise UsageError(f"metabench.run: {first_error(error)}") from error
     rows = run(checked).written.tables.rows
-    return pd.DataFrame([row.values() for row in rows], columns=list(COLUMNS))
+    return pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS))

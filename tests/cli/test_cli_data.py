@@ -170,7 +170,9 @@ def test_failures_are_one_line_and_the_other_files_go_on(data, server, path):
     assert result.exit_code == 1
     first, second = result.stderr.splitlines()
     assert f"photos: a.bin: downloading {address} failed" in first
-    assert "photos: by-hand.bin is missing; get it by hand from Doe (2020), https://x.org" in second
+    assert (
+        "photos: by-hand.bin is missing; get it by hand, from Doe (2020), https://x.org" in second
+    )
     assert (folder / "b.bin").exists()
     assert not (folder / "a.bin").exists()
 

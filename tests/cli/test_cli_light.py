@@ -124,7 +124,8 @@ def test_lists(call, content, kind):
 
 
 def test_list_shows_arguments_and_takes_text_literally(call, content):
-    assert "hf-vision:<id or path>" in call("list", "encoders").stdout
+    table = " ".join(call("list", "encoders").stdout.split())
+    assert "hf-vision:ARGUMENT image frozen any backbone; ARGUMENT: id or path" in table
     assert "[bold]generated" in "".join(call("list", "sources").stdout.split())
     item = json.loads(call("list", "sources", "--json").stdout)[1]
     assert item["files"] == [{"path": "p/photos.zip", "url": "", "sha256": ""}]

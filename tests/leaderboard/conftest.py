@@ -27,7 +27,7 @@ FIXED = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make():
     """Make one scored record; keywords are cell fields, or those of the record named here."""
 
@@ -42,6 +42,8 @@ def make():
         key_parts=None,
         cost=None,
         units=None,
+        protocol_settings=None,
+        training=None,
         **cell,
     ):
         cell = Cell(**FIXED | cell)
@@ -57,7 +59,8 @@ def make():
             if scores is not None
             else "",
             cost=cost or Cost(train_seconds=12.3456, adapt_ms_per_task=0.5, parameters=111936),
-            provenance={"finished": finished},
+            training=training or {},
+            provenance={"finished": finished, "protocol": protocol_settings or {}},
         )
         return Scored(record, scores, units)
 

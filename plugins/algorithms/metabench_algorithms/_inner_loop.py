@@ -1,20 +1,23 @@
-"""Gradient descent on one episode's support set, as a function of the initial weights.
+"""Gradient descent on support sets, one copy of the weights per episode.
 
-One episode at a time: on a CPU this beat ``torch.func.vmap``, whose convolutions become grouped
-ones. Nothing here touches a module's own weights or buffers.
+Weights carry a leading axis of ``T`` episodes. An encoder that has a method ``forward_copies``
+embeds all copies at once (see `embed_copies`); any other is called once per copy, which on a CPU
+beat ``torch.func.vmap`` with its grouped convolutions. Nothing here touches a module's own weights
+or buffers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from metabench.learners.contracts import Inputs
+from metabench.learners.contracts import Encoder, Inputs
 
 Weights = dict[str, Tensor]
 
@@ -48,38 +51,67 @@ def batch_statistics(module: nn.Module) -> Iterator[None]:
             norm.training = mode
 
 
-def apply(module: nn.Module, weights: Weights, inputs: Inputs) -> Tensor:
-    """Call a module with other weights; the running statistics that it updates are copies."""
-    buffers = {name: usable(b).clone() for name, b in module.named_buffers()}
-    with batch_statistics(module):
-        return torch.as_tensor(functional_call(module, {**weights, **buffers}, (inputs,)))
+def can_embed_copies(encoder: Encoder) -> bool:
+    """Whether the encoder embeds many copies of itself at once."""
+    return hasattr(encoder, "forward_copies")
+
+
+def embed_copies(encoder: Encoder, weights: Mapping[str, Tensor], inputs: Inputs) -> Tensor:
+    """Embed each episode's examples with its own copy of the encoder's weights.
+
+    An encoder may do this itself, faster, in ``forward_copies(weights, inputs)``, with arguments
+    and result as here; it then has to normalise each copy by the statistics of its own batch.
+
+    Args:
+        encoder: Gives the structure and the buffers; it is left unchanged.
+        weights: By parameter name, ``[T, *shape]``.
+        inputs: Prepared inputs, each ``[T, n, ...]``.
+
+    Returns:
+        ``[T, n, d]`` embeddings.
+    """
+    if can_embed_copies(encoder):
+        embed = cast("Callable[[Mapping[str, Tensor], Inputs], Tensor]", encoder.forward_copies)
+        return embed(weights, inputs)
+    copies = len(next(iter(inputs.values())))
+    embedded = []
+    with batch_statistics(encoder):
+        for i in range(copies):
+            # Batch norm updates running statistics: let it update a copy.
+            state = {name: usable(b).clone() for name, b in encoder.named_buffers()}
+            state.update((name, w[i]) for name, w in weights.items())
+            batch = {name: x[i] for name, x in inputs.items()}
+            embedded.append(functional_call(encoder, state, (batch,)))
+    return torch.stack(embedded)
 
 
 def inner_loop(
     loss: Callable[[Weights], Tensor],
     weights: Mapping[str, Tensor],
+    copies: int,
     *,
     steps: int,
     rate: float,
     first_order: bool,
     differentiable: bool,
 ) -> Weights:
-    """Descend ``loss`` from ``weights``.
+    """Descend ``loss`` from ``copies`` copies of ``weights``.
 
     Args:
-        loss: Support loss as a function of the weights.
-        weights: The start. Those that need no gradient stay as they are.
+        loss: The sum over the copies of each one's support loss.
+        weights: The start, shared by all copies. Those that need no gradient stay as they are.
+        copies: Number of episodes ``T``.
         steps: Number of steps.
         rate: Step size.
         first_order: Take each inner gradient for a constant of the outer one.
         differentiable: Whether the result is a function of the start that can be differentiated.
 
     Returns:
-        The adapted weights.
+        The adapted weights, each ``[T, *shape]``.
     """
     free = [name for name, w in weights.items() if w.requires_grad]
-    current = dict(weights)
     with gradients():
+        current = {name: w.expand(copies, *w.shape) for name, w in weights.items()}
         for _ in range(steps):
             steepest = torch.autograd.grad(
                 loss(current),

@@ -1,7 +1,7 @@
 """Batched Newton-CG for kernel logistic regression.
 
-Minimises, for each episode, ``sum_i CE(K a + b, y)_i + penalty / 2 tr(a^T K a)`` over ``a [S, way]``
-and ``b [way]``; the weights are ``X^T a``. Inner products are those of weight space, ``<u, K v>``.
+Minimises ``sum_i CE(K a + b, y)_i + penalty / 2 tr(a^T K a)`` over ``a [S, way]`` and ``b [way]``,
+for each episode; the weights are ``X^T a``. Inner products are those of weight space, ``<u, K v>``.
 The work per conjugate-gradient step is one product with ``K [S, S]``: independent of ``d``, where a
 direct Newton step would solve ``S * way`` equations.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - the name everybody uses
+from torch.nn import functional as F
 
 Point = tuple[Tensor, Tensor]
 
@@ -33,7 +33,7 @@ def fit_logistic(gram: Tensor, target: Tensor, penalty: float) -> Point:
     """
     a, b = torch.zeros_like(target), torch.zeros_like(target[:, :1])
     tolerance = 20 * torch.finfo(gram.dtype).eps * target.shape[1]
-    value = _objective(gram, target, penalty, gram @ a, (a, b))
+    value = _objective(target, penalty, gram @ a, (a, b))
     active = torch.ones_like(value, dtype=torch.bool)
     for _ in range(NEWTON_STEPS):
         ka = gram @ a
@@ -48,7 +48,7 @@ def fit_logistic(gram: Tensor, target: Tensor, penalty: float) -> Point:
         for _ in range(HALVINGS):
             t = size.view(-1, 1, 1)
             trial = (a + t * step[0], b + t * step[1])
-            new = _objective(gram, target, penalty, ka + t * kstep, trial)
+            new = _objective(target, penalty, ka + t * kstep, trial)
             if (worse := new > value).any():
                 size = torch.where(worse, size / 2, size)
             else:
@@ -61,7 +61,7 @@ def fit_logistic(gram: Tensor, target: Tensor, penalty: float) -> Point:
     return a, b
 
 
-def _objective(gram: Tensor, target: Tensor, penalty: float, ka: Tensor, at: Point) -> Tensor:
+def _objective(target: Tensor, penalty: float, ka: Tensor, at: Point) -> Tensor:
     """``[B]`` values at ``(a, b)``, given ``ka = K a``."""
     fit = -(F.log_softmax(ka + at[1], -1) * target).sum((1, 2))
     return fit + penalty / 2 * (at[0] * ka).sum((1, 2))
@@ -74,16 +74,20 @@ def _solve(gram: Tensor, p: Tensor, penalty: float, gradient: Point) -> Point:
     x, xb = torch.zeros_like(r), torch.zeros_like(rb)
     d, db, kd = r, rb, kr
     squared = _dot((r, rb), (kr, rb))
+    enough = torch.finfo(gram.dtype).eps * squared  # below it, directions are made of rounding
     for _ in range(CG_STEPS):
+        going = squared > enough
+        if not going.any():
+            break
         pv = p * (kd + db)
         curve = pv - p * pv.sum(-1, keepdim=True)
         q, qb = curve + penalty * d, curve.sum(1, keepdim=True)
         kq = gram @ q
-        rate = _ratio(squared, _dot((d, db), (kq, qb)))
+        rate = torch.where(going, squared / _dot((d, db), (kq, qb)), 0)
         x, xb = x + rate * d, xb + rate * db
         r, rb, kr = r - rate * q, rb - rate * qb, kr - rate * kq
         previous, squared = squared, _dot((r, rb), (kr, rb))
-        turn = _ratio(squared, previous)
+        turn = torch.where(going, squared / previous, 0)
         d, db, kd = r + turn * d, rb + turn * db, kr + turn * kd
     return x, xb
 
@@ -93,7 +97,3 @@ def _dot(left: Point, right: Point) -> Tensor:
     sums = (left[0] * right[0]).sum((1, 2)) + (left[1] * right[1]).sum((1, 2))
     return sums.clamp_min(0).view(-1, 1, 1)
 
-
-def _ratio(above: Tensor, below: Tensor) -> Tensor:
-    """Divide; zero where rounding has left nothing to divide by."""
-    return torch.where(below > torch.finfo(below.dtype).tiny, above / below, 0)

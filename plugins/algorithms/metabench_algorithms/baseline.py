@@ -76,7 +76,7 @@ def descend(gram: Tensor, target: Tensor, hyper: BaselineHyperparameters) -> Ten
     fresh = 1.0  # SGD does not dampen its first step
     for _ in range(hyper.head_epochs):
         order = torch.randperm(target.shape[1], generator=generator).to(target.device)
-        for batch in order.split(hyper.head_batch):
+        for batch in torch.split(order, hyper.head_batch):
             logits = gram[:, batch] @ a
             error = (logits.softmax(-1) - target[:, batch]) * (fresh / len(batch))
             velocity.mul_(hyper.head_momentum).add_(a, alpha=fresh * hyper.head_weight_decay)

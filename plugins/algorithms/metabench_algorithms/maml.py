@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from metabench.learners.contracts import (
     Algorithm,
+    Encoder,
     Inputs,
     Predictor,
     Query,
@@ -20,7 +21,17 @@ from metabench_algorithms._gradient import (
     meta_head,
     steps_of,
 )
-from metabench_algorithms._inner_loop import Weights, apply, inner_loop, usable
+from metabench_algorithms._inner_loop import (
+    Weights,
+    can_embed_copies,
+    embed_copies,
+    gradients,
+    inner_loop,
+    usable,
+)
+
+HEAD = "@head"  # no parameter of an encoder starts like that
+AT_ONCE = 4  # episodes for an encoder that embeds several copies: the default meta-batch
 
 
 class MAML(Algorithm[Inputs]):
@@ -39,75 +50,86 @@ class MAML(Algorithm[Inputs]):
 
     def __init__(self, task: TaskSpec, hyper: GradientHyperparameters | None = None) -> None:
         super().__init__(task, hyper)
+        if task.encoder is None:
+            raise TypeError("MAML adapts the encoder's weights and needs TaskSpec.encoder")
         self.head = meta_head(task, self.hyper)
 
     def adapt(self, support: Support[Inputs]) -> Predictor[Inputs]:
-        """Adapt each episode by itself: queries ``[B, Q, ...] -> [B, Q, way]`` logits."""
+        """Adapt a copy per episode: queries ``[B, Q, ...] -> [B, Q, way]`` logits."""
         check_way(self.head, support.way)
-        adapted = [
-            self._adapt_episode(_episode(support.x, i), y, support.way)
-            for i, y in enumerate(support.y)
-        ]
+        chunks = self._chunks(len(support.y))
+        adapted = [self._adapt(_part(support.x, c), support.y[c], support.way) for c in chunks]
 
         def predict(query: Inputs) -> Tensor:
             scores = [
-                self._scores(support.way, _episode(query, i), weights)
-                for i, weights in enumerate(adapted)
+                self._scores(weights, _part(query, c), support.way)
+                for c, weights in zip(chunks, adapted, strict=True)
             ]
-            return torch.stack(scores)
+            return torch.cat(scores)
 
         return predict
 
     def loss(self, support: Support[Inputs], query: Query[Inputs]) -> Tensor:
-        """Mean query loss; each episode is differentiated at once, so one graph exists at a time.
+        """Mean query loss, differentiated a few episodes at a time to hold few graphs at once.
 
-        The result's value is the loss, and its gradient the meta-gradient found on the way.
+        The value of the result is the loss; its gradient is the meta-gradient found on the way.
         """
         if not torch.is_grad_enabled():
             return super().loss(support, query)
-        weights = [w for w in self._network().parameters() if w.requires_grad]
-        total, meta_gradient = 0.0, [torch.zeros_like(w) for w in weights]
-        episodes = len(support.y)
-        for i in range(episodes):
-            one = Support(_slice(support.x, i), support.y[i : i + 1], support.way)
-            loss = task_loss(self.adapt(one)(_slice(query.x, i)), query.y[i : i + 1]) / episodes
-            total = total + loss.detach()
+        weights = [w for w in self._start().values() if w.requires_grad]
+        meta_gradient = [torch.zeros_like(w) for w in weights]
+        total = weights[0].new_zeros(())
+        for c in self._chunks(len(support.y)):
+            some = Support(_part(support.x, c), support.y[c], support.way)
+            share = len(some.y) / len(support.y)
+            loss = share * task_loss(self.adapt(some)(_part(query.x, c)), query.y[c])
+            total += loss.detach()
             found = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
             for running, new in zip(meta_gradient, found, strict=True):
                 running.add_(new)
-        pairs = zip(weights, meta_gradient, strict=True)
-        return total + sum(((w - w.detach()) * g).sum() for w, g in pairs)
+        for w, g in zip(weights, meta_gradient, strict=True):
+            total = total + ((w - w.detach()) * g).sum()
+        return total
 
-    def _network(self) -> nn.Module:
-        """Encoder and head; the encoder belongs to the core and is no submodule of this one."""
-        if self.task.encoder is None:
-            raise TypeError("MAML adapts the encoder's weights and needs TaskSpec.encoder")
-        return nn.Sequential(self.task.encoder, self.head)
-
-    def _scores(self, way: int, x: Inputs, weights: Weights) -> Tensor:
-        """``[n, way]`` logits (``[n]`` values in regression) of one episode's examples."""
-        scores = apply(self._network(), weights, x)
-        return scores.squeeze(-1) if self.task.kind == "regression" else scores[:, :way]
-
-    def _adapt_episode(self, x: Inputs, y: Tensor, way: int) -> Weights:
-        x, y = {name: usable(t) for name, t in x.items()}, usable(y)
+    def _adapt(self, x: Inputs, y: Tensor, way: int) -> Weights:
+        differentiable, copies = torch.is_grad_enabled(), len(y)
+        with gradients():
+            x, y = {name: usable(t) for name, t in x.items()}, usable(y)
 
         def support_loss(weights: Weights) -> Tensor:
-            return task_loss(self._scores(way, x, weights).unsqueeze(0), y.unsqueeze(0))
+            return copies * task_loss(self._scores(weights, x, way), y)
 
         return inner_loop(
             support_loss,
-            dict(self._network().named_parameters()),
+            self._start(),
+            copies,
             steps=steps_of(self.hyper, self),
             rate=self.hyper.inner_lr,
             first_order=self.hyper.first_order,
-            differentiable=torch.is_grad_enabled(),
+            differentiable=differentiable,
         )
 
+    def _scores(self, weights: Weights, x: Inputs, way: int) -> Tensor:
+        """Scores of ``T`` episodes' examples under their own weights, ``[T, n, way]``."""
+        own = {name: w for name, w in weights.items() if not name.startswith(HEAD)}
+        embedded = embed_copies(self._encoder, own, x)
+        weight, bias = weights[f"{HEAD}.weight"][:, :way], weights[f"{HEAD}.bias"][:, :way]
+        scores = torch.baddbmm(bias.unsqueeze(1), embedded, weight.transpose(1, 2))
+        return scores.squeeze(-1) if self.task.kind == "regression" else scores
 
-def _episode(x: Inputs, i: int) -> Inputs:
-    return {name: t[i] for name, t in x.items()}
+    @property
+    def _encoder(self) -> Encoder:
+        """The core's encoder; no submodule of this one, so its weights are saved once."""
+        assert self.task.encoder is not None
+        return self.task.encoder
+
+    def _start(self) -> Weights:
+        return {**dict(self._encoder.named_parameters()), **dict(self.head.named_parameters(HEAD))}
+
+    def _chunks(self, episodes: int) -> list[slice]:
+        size = AT_ONCE if can_embed_copies(self._encoder) else 1
+        return [slice(i, min(i + size, episodes)) for i in range(0, episodes, size)]
 
 
-def _slice(x: Inputs, i: int) -> Inputs:
-    return {name: t[i : i + 1] for name, t in x.items()}
+def _part(x: Inputs, episodes: slice) -> Inputs:
+    return {name: t[episodes] for name, t in x.items()}

@@ -19,8 +19,8 @@ class MatchingNetHyperparameters(Hyperparameters):
         scale: Factor of the cosine before the softmax. Equation 2 has none, hence 1; Chen et al.
             (2019), arXiv:1904.04232, use 100.
         fce: Embed each example in the context of the whole support set (appendix A).
-        processing_steps: Reads ``K`` of the support set per query, with ``fce``. The paper leaves it
-            open; 5 is from Vinyals, Bengio & Kudlur (2016), "Order matters", arXiv:1511.06391.
+        processing_steps: Reads ``K`` of the support set per query, with ``fce``. The paper leaves
+            it open; 5 is from Vinyals, Bengio & Kudlur (2016), "Order matters", arXiv:1511.06391.
     """
 
     scale: float = 1.0

@@ -74,5 +74,7 @@ def solve_ridge(x: Tensor, y: Tensor, alpha: float) -> Tensor:
     ridge = alpha * torch.eye(min(size, width), dtype=x.dtype, device=x.device)
     xt = x.transpose(1, 2)
     if size < width:
-        return xt @ torch.linalg.solve(x @ xt + ridge, y)
-    return torch.linalg.solve(xt @ x + ridge, xt @ y)
+        dual: Tensor = torch.linalg.solve(x @ xt + ridge, y)
+        return xt @ dual
+    primal: Tensor = torch.linalg.solve(xt @ x + ridge, xt @ y)
+    return primal

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 - the name everybody uses
+from torch.nn import functional as F
 
 from metabench.learners.contracts import Encoder, Inputs, InputSpec
 from metabench_nlp.text import unpack

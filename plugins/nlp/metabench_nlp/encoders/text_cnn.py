@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the name everybody uses
+from torch.nn import functional as F
 
 from metabench.learners.contracts import Encoder, Inputs, InputSpec
 from metabench_nlp.text import pad, unpack

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from metabench.learners.contracts import Encoder, Inputs, InputSpec
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
+from metabench.learners.contracts import Encoder, Inputs, InputSpec
 from metabench_vision.encoders.scaling import channels_last, image_shape, unit
 
 BLOCKS = 4
@@ -39,11 +39,11 @@ class Conv4(Encoder):
             if min(height, width) > 1:
                 height, width = height // 2, width // 2
         self.width = channels * height * width
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Embed ``pixels`` ``[n, C, H, W]`` as ``[n, width]``."""
-        x = channels_last(unit(inputs, self.convolutions[0].weight.dtype))
+        x = channels_last(unit(inputs, next(self.parameters()).dtype))
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = norm(convolution(x))
             if min(x.shape[-2:]) > 1:

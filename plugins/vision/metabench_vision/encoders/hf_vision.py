@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from metabench.errors import UnavailableError
 from metabench.learners.contracts import Encoder, Inputs, InputSpec
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
-
 from metabench_vision.encoders.scaling import image_shape, unit
 
 CONFIG = "config.json"
@@ -49,7 +49,7 @@ class Preprocessing:
     def of(cls, settings: dict[str, Any], config: Any) -> Preprocessing:
         """Read the settings; what they leave out comes from the model's configuration."""
         vision = getattr(config, "vision_config", config)
-        size = getattr(vision, "image_size", None) or FALLBACK_SIZE
+        size: Any = getattr(vision, "image_size", None) or FALLBACK_SIZE
         for name in ("size", "crop_size"):  # the crop is what the model gets to see
             if settings.get(name) and (name == "size" or settings.get("do_center_crop")):
                 size = settings[name]
@@ -87,11 +87,16 @@ class HFVision(Encoder):
         UnavailableError: If transformers or the model is not there, or weights are incomplete.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, spec: InputSpec, *, argument: str) -> None:
         super().__init__()
         channels, height, width = image_shape(spec)
         folder = find_model(argument)
         self._digest = _digest(weight_files(folder))
+        # transformers' models are untyped in what they are called with.
+        self.model: Any
         self.model, self._has_pooler = _load(folder, argument)
         self._has_class_token = any(
             name.endswith(("cls_token", "class_embedding")) for name in self.model.state_dict()
@@ -127,14 +132,15 @@ class HFVision(Encoder):
         x = (x - self.mean) / self.std
         if hasattr(self.model, "get_image_features"):
             features = self.model.get_image_features(pixel_values=x)
-            return features if isinstance(features, Tensor) else features.pooler_output
+            found: Tensor = features if isinstance(features, Tensor) else features.pooler_output
+            return found
         return self._pooled(self.model(pixel_values=x))
 
     def _pooled(self, output: Any) -> Tensor:
-        pooled = getattr(output, "pooler_output", None)
+        pooled: Tensor | None = getattr(output, "pooler_output", None)
         if pooled is not None and self._has_pooler:
             return pooled.flatten(1)
-        hidden = output.last_hidden_state
+        hidden: Tensor = output.last_hidden_state
         if hidden.ndim == 4:  # noqa: PLR2004 - a feature map
             return hidden.mean((2, 3))
         return hidden[:, 0] if self._has_class_token else hidden.mean(1)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from metabench.learners.contracts import Encoder, Inputs, InputSpec
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
+from metabench.learners.contracts import Encoder, Inputs, InputSpec
 from metabench_vision.encoders.scaling import image_shape, unit
 
 LARGEST = 32
@@ -26,7 +26,10 @@ class Pixels(Encoder):
     def __init__(self, spec: InputSpec) -> None:
         super().__init__()
         channels, height, width = image_shape(spec)
-        self.size = tuple(POOLED if side > LARGEST else side for side in (height, width))
+        self.size = (
+            POOLED if height > LARGEST else height,
+            POOLED if width > LARGEST else width,
+        )
         self.width = channels * self.size[0] * self.size[1]
 
     def forward(self, inputs: Inputs) -> Tensor:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from metabench.learners.contracts import Encoder, Inputs, InputSpec
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
+from metabench.learners.contracts import Encoder, Inputs, InputSpec
 from metabench_vision.encoders.scaling import channels_last, image_shape, unit
 
 SLOPE = 0.1
@@ -68,10 +68,10 @@ class ResNet12(Encoder):
                 nn.init.kaiming_normal_(
                     module.weight, a=SLOPE, mode="fan_out", nonlinearity="leaky_relu"
                 )
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Embed ``pixels`` ``[n, C, H, W]`` as ``[n, width]``."""
-        x = unit(inputs, self.blocks[0].shortcut.weight.dtype).mul(2).sub(1)
-        x = self.blocks(channels_last(x))
-        return x.mean((2, 3))
+        pixels = unit(inputs, next(self.parameters()).dtype).mul(2).sub(1)
+        maps: Tensor = self.blocks(channels_last(pixels))
+        return maps.mean((2, 3))

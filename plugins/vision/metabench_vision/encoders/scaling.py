@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from metabench.learners.contracts import Inputs, InputSpec
 from torch import Tensor
+
+from metabench.learners.contracts import Inputs, InputSpec
 
 WHITE = 255
 

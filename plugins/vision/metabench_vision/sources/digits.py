@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+
 from metabench.tasks.data import ClassPool, TaskData
 from metabench.tasks.files import SourceContext
-from sklearn.datasets import load_digits
 
 SPLITS = {"train": (0, 1, 2, 3), "val": (4, 5, 6), "test": (7, 8, 9)}
 INK_LEVELS = 16

@@ -23,9 +23,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from matplotlib.ft2font import FT2Font
+from PIL import Image, ImageFilter, ImageFont, features
+
 from metabench.tasks.data import ClassPool, TaskData
 from metabench.tasks.files import SourceContext
-from PIL import Image, ImageFilter, ImageFont, features
 
 SCRIPTS = {
     "train": ("LATIN",),
@@ -216,7 +217,7 @@ def examples(faces: list[Face], character: str) -> Iterator[tuple[int, npt.NDArr
     able = [i for i, face in enumerate(faces) if ord(character) in face.characters]
     # Raw Philox output is the same in every numpy version; Generator's methods need not be.
     raw = np.random.Philox(key=[ord(character), 28]).random_raw(PER_CLASS * 7)
-    draws = ((raw >> np.uint64(11)) * 2.0**-53).reshape(PER_CLASS, 7)
+    draws = ((raw >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(PER_CLASS, 7)
     for number, draw in enumerate(draws):
         face = able[number % len(able)]
         glyph = faces[face].glyph(character)

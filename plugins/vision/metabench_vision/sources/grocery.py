@@ -6,10 +6,10 @@ from importlib import resources
 
 import numpy as np
 import torch
+
 from metabench.errors import UnavailableError
 from metabench.tasks.data import SPLITS, ClassPool, TaskData
 from metabench.tasks.files import SourceContext
-
 from metabench_vision.sources.images import (
     AGAIN,
     Pixels,

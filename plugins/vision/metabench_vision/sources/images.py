@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
+
 from metabench.errors import UnavailableError
 from metabench.tasks.files import SourceContext
-from PIL import Image
 
 AGAIN = "get the upstream file again"
 MAX_PIXELS = 64_000_000
@@ -58,7 +59,7 @@ def decode(data: bytes, place: str) -> Image.Image:
 
 
 def colour(data: bytes, place: str, size: int) -> Pixels:
-    """Decode an image as ``[3, size, size]``; another size is resized (Lanczos, aspect not kept)."""
+    """Decode an image as ``[3, size, size]``; another size is resized (Lanczos)."""
     image = decode(data, place).convert("RGB")
     if image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.LANCZOS)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from metabench.errors import UnavailableError
 from metabench.tasks.data import SPLITS, ClassPool, TaskData
 from metabench.tasks.files import SourceContext
-
 from metabench_vision.sources.images import AGAIN, Pixels, colour, read_bytes, read_table
 
 ROOT = "vision/mini_imagenet"

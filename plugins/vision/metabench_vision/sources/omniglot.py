@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
+
 from metabench.errors import UnavailableError
 from metabench.tasks.data import SPLITS, ClassPool, TaskData
 from metabench.tasks.files import SourceContext
-from PIL import Image
-
 from metabench_vision.sources.images import (
     AGAIN,
     Pixels,

@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 
 import numpy as np
 import torch
+
 from metabench.errors import UnavailableError
 from metabench.tasks.data import ClassPool, Task, TaskData, TaskPool
 from metabench.tasks.files import SourceContext
-
 from metabench_vision.sources.images import AGAIN, Pixels, archive_or_folder, decode
 from metabench_vision.sources.omniglot import DRAWERS, ROOT, SIZE, load_characters, shrink
 

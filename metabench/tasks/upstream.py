@@ -51,9 +51,8 @@ class SourceFile:
     def remedy(self) -> str:
         """How to get it."""
         if self.file.url:
-            return f"metabench data fetch {self.source}"
-        origin = f" from {self.citation}" if self.citation else ""
-        return f"by hand{origin}, to {self.location or self.file.path}"
+            return f"`metabench data fetch {self.source}`"
+        return f"by hand, from {self.citation or 'upstream'}"
 
 
 def source_files(
@@ -142,7 +141,11 @@ def fetch(file: SourceFile, data_dir: Path, report: Report) -> None:
         report(f"{name} is there already ({detail})")
         return
     if not file.file.url:
-        state = f"is wrong: {detail}" if verdict == "wrong" else f"is missing; get it {file.remedy}"
+        state = (
+            f"is wrong: {detail}"
+            if verdict == "wrong"
+            else f"is missing; get it {file.remedy}, to {file.location}"
+        )
         raise MetabenchError(f"{name} {state} (upstream gives no address to download it from)")
     assert file.location is not None
     known = file.file.sha256 or recorded_digests(data_dir).get(file.file.path, "")

@@ -1,0 +1,72 @@
+"""The door: descriptors are light, true and named as documented."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomllib
+from alg_cases import INFOS, target
+
+from metabench.learners.contracts import Algorithm
+
+PLUGIN = Path(__file__).parents[3] / "plugins" / "algorithms"
+
+
+def test_names():
+    assert sorted(INFOS) == [
+        "anil",
+        "baseline",
+        "chance",
+        "fomaml",
+        "logistic-probe",
+        "maml",
+        "matchingnet",
+        "matchingnet-fce",
+        "nearest-neighbour",
+        "protonet",
+        "ridge-probe",
+        "simpleshot",
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(INFOS))
+def test_target_exists_and_options_are_hyperparameters(name):
+    cls, info = target(name), INFOS[name]
+    assert issubclass(cls, Algorithm)
+    assert cls.Hyperparameters(**info.options)
+    assert cls.__doc__
+    assert info.citation or name == "chance"
+    assert info.adapts_encoder or info.inductive
+
+
+@pytest.mark.parametrize("name", sorted(INFOS))
+def test_supervised_learners_share_the_settings_of_their_checkpoint(name):
+    if INFOS[name].recipe != "supervised":
+        pytest.skip("trained by itself")
+    base = Algorithm.Hyperparameters()
+    hyper = target(name).Hyperparameters()
+    assert {k: getattr(hyper, k) for k in vars(base)} == vars(base)
+
+
+def test_listing_imports_no_torch():
+    code = (
+        "import sys, metabench_algorithms as m; list(m.metabench_algorithms());"
+        "bad = {'torch', 'numpy', 'sklearn', 'pandas'} & set(sys.modules); sys.exit(bad and str(bad))"
+    )
+    path = [str(PLUGIN), str(PLUGIN.parents[1])]
+    script = f"import sys; sys.path[:0] = {path!r}; {code}"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_readme_names_every_algorithm_and_its_recipe():
+    text = (PLUGIN / "README.md").read_text(encoding="utf-8")
+    for name, info in INFOS.items():
+        line = next(row for row in text.splitlines() if row.startswith(f"| `{name}` |"))
+        assert line.endswith(f"| {info.recipe} |")
+        assert info.inductive is ("transductive" not in line)
+
+
+def test_entry_point():
+    project = tomllib.loads((PLUGIN / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["entry-points"]["metabench"] == {"algorithms": "metabench_algorithms"}
