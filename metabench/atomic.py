@@ -5,17 +5,28 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from metabench.errors import MetabenchError
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically: temporary file in the same folder, fsync, rename, fsync the folder.
+    """Write a file atomically; see `write_with`.
 
     Args:
         path: The file; its folder is made if need be.
         content: What it shall hold.
+    """
+    write_with(path, lambda temporary: temporary.write_bytes(content))
+
+
+def write_with(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file atomically: temporary file in the same folder, fsync, rename, fsync the folder.
+
+    Args:
+        path: The file; its folder is made if need be.
+        write: Writes the content to the temporary file that it is called with.
 
     Raises:
         MetabenchError: If the disk is full, the folder is read-only or a part of the path is no
@@ -23,22 +34,17 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+        os.close(handle)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            write(Path(name))
+            _sync(Path(name))
             Path(name).chmod(0o644)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync(path.parent)
     except OSError as error:
         raise MetabenchError(f"cannot write {path}: {_reason(error)}") from error
 
@@ -46,6 +52,14 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Write UTF-8 text atomically; see `write_bytes`."""
     write_bytes(path, content.encode())
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _reason(error: OSError) -> str:

@@ -12,13 +12,25 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from types import UnionType
+from typing import (
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metabench.errors import unknown_name
+from metabench.errors import UsageError, unknown_name
 from metabench.hookspecs import TaskKind
 
 Inputs = Mapping[str, Tensor]
@@ -255,8 +267,7 @@ class EpisodeAlgorithm(Algorithm[Tensor]):
     def adapt(self, support: Support[Tensor]) -> Predictor[Tensor]:
         """Map ``adapt_episode`` over the batch."""
         heads = [
-            self.adapt_episode(x, y, support.way)
-            for x, y in zip(support.x, support.y, strict=True)
+            self.adapt_episode(x, y, support.way) for x, y in zip(support.x, support.y, strict=True)
         ]
 
         def predict(query: Tensor) -> Tensor:
@@ -297,10 +308,34 @@ def build_hyperparameters(
         An instance with the options set.
 
     Raises:
-        UsageError: If an option is not a hyperparameter.
+        UsageError: If an option is not a hyperparameter or its value is not of the declared type;
+            an integer passes for a float.
     """
+    hints = get_type_hints(cls)
     known = {field.name for field in dataclasses.fields(cls)}
-    for name in options:
+    checked: dict[str, Any] = {}
+    for name, value in options.items():
         if name not in known:
             raise unknown_name(f"{owner} hyperparameter", name, known)
-    return cls(**options)
+        try:
+            checked[name] = TypeAdapter(hints[name]).validate_python(value, strict=True)
+        except ValidationError as error:
+            raise UsageError(
+                f"{owner} hyperparameter {name}={value!r} is not {_type_name(hints[name])}"
+            ) from error
+    try:
+        return cls(**checked)
+    except ValueError as error:
+        raise UsageError(f"{owner}: {error}") from error
+
+
+def _type_name(hint: Any) -> str:
+    """Write a type as an author would: ``int or None``, ``'adam' or 'sgd'``."""
+    arguments = get_args(hint)
+    if get_origin(hint) is Literal:
+        return " or ".join(repr(value) for value in arguments)
+    if get_origin(hint) in {Union, UnionType}:
+        return " or ".join(_type_name(argument) for argument in arguments)
+    if hint is type(None):
+        return "None"
+    return hint.__name__ if isinstance(hint, type) and not arguments else str(hint)

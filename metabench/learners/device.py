@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from torch import Tensor
 from metabench.errors import UsageError
 
 Precision = Literal["fp32", "bf16"]
+DEVICE_TYPES = ("cpu", "cuda", "mps", "xpu")
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Compute:
 
     Attributes:
         device: The torch device.
-        precision: ``fp32``, or ``bf16`` for autocast of the encoder.
+        precision: ``fp32``, or ``bf16`` for autocast of the encoder. Heads on embeddings, and the
+            test of a learner that adapts its encoder, compute in fp32 in any case.
     """
 
     device: torch.device
@@ -53,6 +56,11 @@ class Compute:
         except (RuntimeError, AssertionError) as error:
             reason = str(error).splitlines()[0]
             raise UsageError(f"--device {device!r} cannot be used: {reason}") from error
+        if chosen.type not in DEVICE_TYPES:
+            raise UsageError(f"--device {device!r} cannot be used: it computes nothing")
+        if chosen.type == "cuda":  # the same seed, the same numbers, and fp32 means fp32
+            torch.backends.cudnn.deterministic = True
+            torch.backends.cudnn.allow_tf32 = False
         return cls(chosen, precision)
 
     def autocast(self) -> AbstractContextManager[object]:
@@ -61,9 +69,24 @@ class Compute:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
+    def wait(self) -> None:
+        """Return when the device has finished what it was given."""
+        if self.device.type != "cpu":
+            torch.get_device_module(self.device).synchronize()
+
     def place(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Move inputs to the device."""
         return {name: tensor.to(self.device) for name, tensor in inputs.items()}
+
+
+def seed_torch(*parts: object) -> None:
+    """Seed torch's generators by a hash of plain values.
+
+    The CPU's generator heeds the lower 32 bits of a seed only, so that seeds must not be put
+    together by shifting.
+    """
+    sha = hashlib.sha256(repr(parts).encode()).digest()
+    torch.manual_seed(int.from_bytes(sha[:8], "little") >> 1)
 
 
 def take(inputs: Mapping[str, Tensor], index: Tensor) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from metabench.learners.contracts import Support
-from metabench.learners.device import take
+from metabench.learners.device import seed_torch, take
 from metabench.learners.metrics import accuracy_credit
 from metabench.learners.model import FewShotModel, Problem
 from metabench.tasks.data import TaskPool
@@ -78,9 +78,7 @@ class _EpisodeView:
             self._features = model.embed_all(problem, problem.index(items))
             size = int(items.max()) + 1
             position = torch.full((size,), -1, dtype=torch.int64, device=problem.compute.device)
-            position[problem.index(items)] = torch.arange(
-                len(items), device=problem.compute.device
-            )
+            position[problem.index(items)] = torch.arange(len(items), device=problem.compute.device)
             self._position = position
 
     def __call__(self, index: npt.NDArray[np.int64]) -> Any:
@@ -110,29 +108,33 @@ def scored_batches(
         timings: Receives ``embed`` and ``adapt`` seconds.
 
     Yields:
-        Each batch with its scores ``[B, Q, way]`` or ``[B, Q]``, and its targets ``[B, Q]``.
+        Each batch with its scores ``[B, Q, way]`` or ``[B, Q]``, and its targets ``[B, Q]``, both
+        on the host. A learner that draws random numbers draws the same whatever ran before.
     """
     timings = {} if timings is None else timings
     timings.update(embed=0.0, adapt=0.0)
     model.eval()
     started = time.perf_counter()
     view = _EpisodeView(model, problem, sampler.pool.items)
+    problem.compute.wait()
     timings["embed"] = time.perf_counter() - started
     size = ADAPTED_AT_ONCE if model.adapts_encoder else EPISODES_AT_ONCE
+    done = 0
     for batch in sampler.batches(0, episodes, size):
+        seed_torch(sampler.stream, done)
+        done += len(batch)
         started = time.perf_counter()
-        support = Support(
-            view(batch.support), problem.index(batch.support_targets), batch.way
-        )
+        support = Support(view(batch.support), problem.index(batch.support_targets), batch.way)
         query = view(batch.query)
         with torch.no_grad():
             if transductive:
                 scores = model.algorithm.adapt_transductive(support, query)(query)
             else:
                 scores = model.algorithm.adapt(support)(query)
+            _check_shape(scores, batch)
+            scores = scores.detach().cpu()  # waits for the device, whose time counts
         timings["adapt"] += time.perf_counter() - started
-        _check_shape(scores, batch)
-        yield batch, scores.detach(), problem.index(batch.query_targets)
+        yield batch, scores, torch.as_tensor(batch.query_targets)
 
 
 def evaluate(
@@ -165,13 +167,13 @@ def evaluate(
     for batch, scores, truth in scored_batches(
         model, problem, sampler, episodes, transductive=transductive, timings=timings
     ):
-        values.append(metric(scores, truth).double().cpu().numpy())
-        targets.append(truth.flatten().cpu().numpy())
+        values.append(metric(scores, truth).double().numpy())
+        targets.append(truth.flatten().numpy())
         if scores.dim() == 3 and not truth.is_floating_point():  # noqa: PLR2004 - [B, Q, way]
-            predictions.append(scores.argmax(-1).flatten().short().cpu().numpy())
-            credits_.append(accuracy_credit(scores, truth).flatten().float().cpu().numpy())
+            predictions.append(scores.argmax(-1).flatten().short().numpy())
+            credits_.append(accuracy_credit(scores, truth).flatten().float().numpy())
         else:
-            predictions.append(scores.flatten().float().cpu().numpy())
+            predictions.append(scores.flatten().float().numpy())
         lengths += [truth.shape[1]] * len(batch)
         if isinstance(sampler.pool, TaskPool):
             units.append(batch.origins[:, 0])
@@ -202,7 +204,7 @@ def mean_score(
     """Return the mean metric over episodes, undefined ones left out; for model selection."""
     total = sampler.test_episodes(episodes)
     values = [
-        metric(scores, truth).double().cpu()
+        metric(scores, truth).double()
         for _, scores, truth in scored_batches(
             model, problem, sampler, min(total, episodes), transductive=transductive
         )

@@ -11,7 +11,7 @@ def accuracy_credit(scores: Tensor, targets: Tensor) -> Tensor:
 
     With ``k`` classes tied for the highest score the credit is ``1/k`` if the right one is among
     them: the expectation under a fair tie-break, so that constant scores give exactly chance.
-    Non-finite scores earn nothing.
+    Non-finite scores earn nothing; minus infinity, the logarithm of nought, ranks last.
 
     Args:
         scores: ``[B, Q, way]``.
@@ -20,11 +20,10 @@ def accuracy_credit(scores: Tensor, targets: Tensor) -> Tensor:
     Returns:
         ``[B, Q]`` float64 credit.
     """
-    scores = scores.double()
-    finite = torch.where(scores.isnan(), -torch.inf, scores)
+    finite = torch.where(scores.isfinite(), scores, -torch.inf).double()
     best = finite == finite.amax(-1, keepdim=True)
     right = best.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
-    credit = right / best.sum(-1).clamp_min(1)
+    credit = right.double() / best.sum(-1).clamp_min(1)
     return torch.where(scores.isfinite().any(-1), credit, 0.0)
 
 

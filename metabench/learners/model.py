@@ -73,8 +73,8 @@ class FewShotModel(nn.Module):
         if isinstance(self.encoder, Embedded):
             return problem.inputs["embedding"][items]
         with torch.inference_mode():
-            parts = [self.embed(problem, part) for part in items.split(EMBED_BATCH)]
-            return torch.cat(parts) if parts else torch.empty(0, self.encoder.width)
+            parts = [self.embed(problem, part) for part in torch.split(items, EMBED_BATCH)]
+            return torch.cat(parts)
 
     def loss(self, problem: Problem, batch: EpisodeBatch) -> Tensor:
         """Return the algorithm's meta-training loss on a batch of episodes."""
@@ -88,8 +88,8 @@ class FewShotModel(nn.Module):
                     Query(take(problem.inputs, query), query_y),
                 )
         both = torch.cat([support, query], dim=1)
-        features = self.embed(problem, both.flatten()).unflatten(0, both.shape)
-        x, asked = features.split([support.shape[1], query.shape[1]], dim=1)
+        features = self.embed(problem, both.flatten()).reshape(*both.shape, -1)
+        x, asked = features[:, : support.shape[1]], features[:, support.shape[1] :]
         return self.algorithm.loss(Support(x, support_y, batch.way), Query(asked, query_y))
 
 
@@ -110,13 +110,12 @@ def embed_source(encoder: Encoder, inputs: Inputs, meta_train: Tensor, compute: 
     count = len(next(iter(prepared.values())))
     parts = []
     with torch.inference_mode(), compute.autocast():
-        for part in torch.arange(count).split(EMBED_BATCH):
-            parts.append(encoder(compute.place(take(prepared, part))).float().cpu())
+        for part in torch.split(torch.arange(count), EMBED_BATCH):
+            embedded: Tensor = encoder(compute.place(take(prepared, part)))
+            parts.append(embedded.float().cpu())
     return torch.cat(parts)
 
 
 def parameter_count(module: nn.Module) -> int:
     """Return the number of weights."""
     return sum(parameter.numel() for parameter in module.parameters())
-
-

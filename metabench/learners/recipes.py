@@ -21,7 +21,9 @@ from metabench.tasks.sampler import EpisodeBatch, EpisodeSampler
 from metabench.tasks.sampling import Sampling
 
 SAMPLED_AT_ONCE = 64
-"""Training episodes whose indices are drawn together; it cannot change which they are."""
+"""Training steps whose indices are drawn together; it cannot change which they are."""
+MEASURED_EPISODES = 64
+"""Training episodes of varying size over whose mean the budget is counted."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Recipe(ABC):
         """
         optimizer.zero_grad(set_to_none=True)
         loss = self.loss(step)
-        loss.backward()
+        torch.autograd.backward(loss)
         if self.hyper.clip_norm:
             nn.utils.clip_grad_norm_(self.trained.parameters(), self.hyper.clip_norm)
         optimizer.step()
@@ -135,13 +137,22 @@ class EpisodicRecipe(Recipe):
         )
         self._sampler = setting.sampler("train", self._sampling)
         self._ahead: tuple[int, list[EpisodeBatch]] = (-1, [])
-        self._first = next(self._sampler.batches(0, 1, 1))
+        classes = isinstance(setting.data.splits["train"], ClassPool)
+        self._one_shape = classes and self._sampling.fixed_shape
+        self._episode_examples = self._measure(1 if self._one_shape else MEASURED_EPISODES)
+
+    def _measure(self, episodes: int) -> float:
+        """Mean number of examples in the first training episodes."""
+        seen = sum(
+            batch.support.size + batch.query.size
+            for batch in self._sampler.batches(0, episodes, episodes)
+        )
+        return seen / episodes
 
     @property
     def step_examples(self) -> int:
-        """Support and query examples of a meta-batch, as in the first episode."""
-        first = self._first
-        return self.hyper.meta_batch * (first.support.shape[1] + first.query.shape[1])
+        """Support and query examples of a meta-batch; the mean where episodes vary in size."""
+        return round(self.hyper.meta_batch * self._episode_examples)
 
     @property
     def trained(self) -> nn.Module:
@@ -189,9 +200,7 @@ class EpisodicRecipe(Recipe):
 
     def _meta_batch(self, step: int) -> Iterator[EpisodeBatch]:
         size = self.hyper.meta_batch
-        if self._sampling.uneven or self._sampling.group_disjoint or not isinstance(
-            self.setting.data.splits["train"], ClassPool
-        ):
+        if not self._one_shape:
             yield from self._sampler.batches(step * size, (step + 1) * size, size)
             return
         block, offset = divmod(step, SAMPLED_AT_ONCE)
@@ -236,7 +245,8 @@ class SupervisedRecipe(Recipe):
         encoder = setting.model.encoder
         device = setting.problem.compute.device
         torch.manual_seed(setting.seed)  # the algorithm that came first must not matter
-        head = nn.Linear(encoder.width, len(pool.names)).to(device)
+        self._classes = len(pool.names)
+        head = nn.Linear(encoder.width, self._classes).to(device)
         self._trained = nn.ModuleDict({"encoder": encoder, "head": head})
         self._items = setting.problem.index(np.concatenate(pool.members))
         self._labels = setting.problem.index(np.repeat(np.arange(len(pool.names)), pool.sizes))
@@ -275,18 +285,18 @@ class SupervisedRecipe(Recipe):
         items = self.setting.problem.index(pool.items)
         self.setting.model.eval()
         features = F.normalize(self.setting.model.embed_all(self.setting.problem, items), dim=-1)
-        position = torch.full((len(self.setting.data),), -1, dtype=torch.int64)
-        position[pool.items] = torch.arange(len(items))
+        position = np.full(len(self.setting.data), -1)
+        position[pool.items] = np.arange(len(items))
         correct, total = 0.0, 0
         sampler = self.setting.sampler("val", sampling)
         for batch in sampler.batches(0, self.setting.val_episodes, self.setting.val_episodes):
             support = Support(
-                features[position[torch.as_tensor(batch.support)]],
+                features[self.setting.problem.index(position[batch.support])],
                 self.setting.problem.index(batch.support_targets),
                 batch.way,
             )
             query = Query(
-                features[position[torch.as_tensor(batch.query)]],
+                features[self.setting.problem.index(position[batch.query])],
                 self.setting.problem.index(batch.query_targets),
             )
             guess = torch.cdist(query.x, class_means(support)).argmin(-1)
@@ -296,7 +306,7 @@ class SupervisedRecipe(Recipe):
 
     def describe(self) -> dict[str, object]:
         """Number of classes and the batch."""
-        return {"train_way": len(self._trained["head"].bias), "batch": self._options.batch}
+        return {"train_way": self._classes, "batch": self._options.batch}
 
 
 BUILTIN_RECIPES: dict[str, type[Recipe]] = {

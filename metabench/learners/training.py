@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from metabench.learners.contracts import Hyperparameters
+from metabench.learners.device import seed_torch
 from metabench.learners.files import read_tensors, write_tensors
 from metabench.learners.recipes import Recipe
 
@@ -52,7 +53,8 @@ class TrainingLog:
         seconds: Wall-clock time, over all interruptions.
         best_step: Step whose weights were kept.
         stopped: ``budget``, ``patience`` or ``seconds``.
-        curve: ``(examples, mean loss since the last point, meta-val score)``.
+        curve: ``(examples, mean loss since the last point, meta-val score)``; ``None`` for a loss
+            that is not finite and a score that is undefined.
         setup: Recipe, optimiser, training way and shot.
     """
 
@@ -61,7 +63,7 @@ class TrainingLog:
     seconds: float = 0.0
     best_step: int = 0
     stopped: str = "budget"
-    curve: list[tuple[int, float, float | None]] = field(default_factory=list)
+    curve: list[tuple[int, float | None, float | None]] = field(default_factory=list)
     setup: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
@@ -101,6 +103,7 @@ class MetaTrainer:
         self._best: dict[str, Tensor] = {}
         self._best_score = -math.inf
         self._idle = 0
+        self._loss_sum, self._loss_count = 0.0, 0
 
     def run(self) -> TrainingLog:
         """Train to the end of the budget, from the partial checkpoint if there is one.
@@ -112,13 +115,13 @@ class MetaTrainer:
         hyper = self._recipe.hyper
         every = max(1, math.ceil(self._steps / self._budget.selections))
         started, before, saved = time.perf_counter(), self._log.seconds, time.perf_counter()
-        losses: list[float] = []
         while step < self._steps and self._log.stopped == "budget":
             for group in self._optimizer.param_groups:
                 group["lr"] = hyper.learning_rate * _rate(hyper.schedule, step / self._steps)
-            torch.manual_seed(self._recipe.setting.seed * 2**32 + step)
+            seed_torch("train", self._recipe.setting.seed, step)
             self._recipe.trained.train()
-            losses.append(self._recipe.update(step, self._optimizer))
+            self._loss_sum += self._recipe.update(step, self._optimizer)
+            self._loss_count += 1
             step += 1
             self._log.steps, self._log.examples = step, step * self._recipe.step_examples
             self._log.seconds = before + time.perf_counter() - started
@@ -127,11 +130,10 @@ class MetaTrainer:
             if self._budget.seconds is not None and self._log.seconds >= self._budget.seconds:
                 self._log.stopped = "seconds"
             if step % every == 0 or step == self._steps or self._log.stopped == "seconds":
-                self._select(step, sum(losses) / len(losses))
-                losses = []
-                if time.perf_counter() - saved > CHECKPOINT_SECONDS:
-                    self._save(step)
-                    saved = time.perf_counter()
+                self._select(step)
+            if time.perf_counter() - saved > CHECKPOINT_SECONDS:
+                self._save(step)
+                saved = time.perf_counter()
         self._log.seconds = before + time.perf_counter() - started
         if self._best:
             self._recipe.trained.load_state_dict(self._best)
@@ -145,13 +147,19 @@ class MetaTrainer:
             self._partial.unlink(missing_ok=True)
         return self._log
 
-    def _select(self, step: int, loss: float) -> None:
-        score = self._recipe.validate()
-        self._log.curve.append((self._log.examples, loss, score))
-        if score is None or score > self._best_score:
+    def _select(self, step: int) -> None:
+        loss, score = self._loss_sum / self._loss_count, self._recipe.validate()
+        self._loss_sum, self._loss_count = 0.0, 0
+        if score is not None and not math.isfinite(score):
+            score = None
+        self._log.curve.append((self._log.examples, loss if math.isfinite(loss) else None, score))
+        unscored = score is None and math.isinf(self._best_score)
+        if unscored or (score is not None and score > self._best_score):
             self._best_score = -math.inf if score is None else score
             self._log.best_step = step
-            self._best = {k: v.detach().clone() for k, v in self._recipe.trained.state_dict().items()}
+            self._best = {
+                k: v.detach().clone() for k, v in self._recipe.trained.state_dict().items()
+            }
             self._idle = 0
             return
         self._idle += 1
@@ -165,11 +173,13 @@ class MetaTrainer:
         tensors |= {f"best.{k}": v for k, v in self._best.items()}
         state = self._optimizer.state_dict()
         for number, values in state["state"].items():
-            tensors |= {f"optimizer.{number}.{name}": v for name, v in values.items()}
+            kept = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in kept.items()}
         notes = {
             "step": step,
             "best_score": None if math.isinf(self._best_score) else self._best_score,
             "idle": self._idle,
+            "loss": [self._loss_sum, self._loss_count],
             "log": self._log.as_dict(),
         }
         write_tensors(self._partial, tensors, {"progress": json.dumps(notes)})
@@ -182,15 +192,24 @@ class MetaTrainer:
         device = next(self._recipe.trained.parameters()).device
         self._recipe.trained.load_state_dict(_under(tensors, "model.", device))
         self._best = _under(tensors, "best.", device)
-        state = self._optimizer.state_dict()
-        for name, tensor in _under(tensors, "optimizer.", device).items():
-            number, key = name.split(".", 1)
-            state["state"].setdefault(int(number), {})[key] = tensor
-        self._optimizer.load_state_dict(state)
+        self._load_optimizer(_under(tensors, "optimizer.", torch.device("cpu")))
+        self._loss_sum, self._loss_count = notes["loss"]
         self._best_score = -math.inf if notes["best_score"] is None else notes["best_score"]
         self._idle = notes["idle"]
         self._log = TrainingLog.from_dict(notes["log"])
         return int(notes["step"])
+
+    def _load_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
+        """Restore the optimiser; its state lies in memory as the parameters do (channels last)."""
+        state = self._optimizer.state_dict()
+        parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+        for name, tensor in tensors.items():
+            number, key = name.split(".", 1)
+            parameter = parameters[int(number)]
+            alike = tensor.shape == parameter.shape
+            value = torch.empty_like(parameter).copy_(tensor) if alike else tensor
+            state["state"].setdefault(int(number), {})[key] = value.detach()
+        self._optimizer.load_state_dict(state)
 
 
 def _optimizer(module: nn.Module, hyper: Hyperparameters) -> torch.optim.Optimizer:
@@ -210,4 +229,6 @@ def _rate(schedule: str, progress: float) -> float:
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str, device: torch.device) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v.to(device) for k, v in tensors.items() if k.startswith(prefix)}
+    return {
+        k.removeprefix(prefix): v.to(device) for k, v in tensors.items() if k.startswith(prefix)
+    }

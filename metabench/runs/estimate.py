@@ -42,7 +42,7 @@ class Estimator:
 
     def _one(self, task: CellTask, seen: set[str]) -> float:
         name = (task.cell.source, task.cell.encoder, task.cell.algorithm)
-        adapts = task.algorithm_info.adapts_encoder
+        adapts = task.algorithm.info.adapts_encoder
         rate = ADAPTING_EXAMPLES_PER_SECOND if adapts else EXAMPLES_PER_SECOND
         seconds = CELL_SECONDS
         seconds += task.protocol.episodes * self._test.get(name, 0.02 if adapts else 0.0005)
@@ -53,6 +53,6 @@ class Estimator:
 
     def trains(self, task: CellTask) -> bool:
         """Whether a cell needs weights that no checkpoint holds yet."""
-        if task.algorithm_info.recipe == "none" or not task.trainable:
+        if task.algorithm.info.recipe == "none" or not task.trainable:
             return False
         return not (self._weights / f"{task.recipe_key[:32]}.safetensors").exists()

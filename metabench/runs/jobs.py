@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+from metabench.errors import InapplicableError, MetabenchError, UnavailableError, UsageError
 
 REPORT_SECONDS = 0.3
 """Time between two reports of a job's progress."""
@@ -83,21 +87,54 @@ class Executor(Protocol):
         """End every worker at once."""
 
 
-def in_turn(pending: list[Job], busy: set[str], ready: set[str]) -> Job | None:
-    """Take the next job that need not wait for a checkpoint.
+class JobError(Exception):
+    """An exception of a plugin, as text: its own class might not survive the way to this process.
+
+    Attributes:
+        kind: The name of the exception's class.
+        trace: The traceback.
+    """
+
+    def __init__(self, kind: str, message: str, trace: str) -> None:
+        super().__init__(kind, message, trace)
+        self.kind = kind
+        self.message = message
+        self.trace = trace
+
+    def __str__(self) -> str:
+        """Return the class and the message."""
+        return f"{self.kind}: {self.message}" if self.message else self.kind
+
+
+class Turns:
+    """Whose turn it is: the heaviest job first, one at a time where jobs share a checkpoint.
 
     Args:
-        pending: Jobs in order of preference; the one returned is removed.
-        busy: Checkpoints that are being trained.
-        ready: Checkpoints that have been trained.
-
-    Returns:
-        A job, or ``None`` if all must wait.
+        jobs: The jobs.
     """
-    for position, job in enumerate(pending):
-        if job.exclusive not in busy or job.exclusive in ready:
-            return pending.pop(position)
-    return None
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._pending = sorted(jobs, key=lambda job: -job.weight)
+        self._busy: set[str] = set()
+        self._ready = {""}
+
+    def __len__(self) -> int:
+        """Return how many jobs have not been handed out."""
+        return len(self._pending)
+
+    def take(self) -> Job | None:
+        """Hand out a job; ``None`` if all must wait for a checkpoint, or none is left."""
+        for position, job in enumerate(self._pending):
+            if job.exclusive not in self._busy or job.exclusive in self._ready:
+                self._busy.add(job.exclusive)
+                return self._pending.pop(position)
+        return None
+
+    def ended(self, outcome: Outcome) -> None:
+        """Take note that a job has ended."""
+        self._busy.discard(outcome.job.exclusive)
+        if outcome.state == "done":
+            self._ready.add(outcome.job.exclusive)
 
 
 def call(job: Job, progress: str = "") -> Any:
@@ -109,7 +146,24 @@ def call(job: Job, progress: str = "") -> Any:
 
     Returns:
         What the target returns.
+
+    Raises:
+        MetabenchError: If the target raises one.
+        JobError: If it raises anything else.
     """
+    try:
+        return _call(job, progress)
+    except MetabenchError as error:
+        # A plugin's own subclass might not survive the way to the parent; these do.
+        for kind in (UnavailableError, InapplicableError, UsageError):
+            if isinstance(error, kind):
+                raise kind(str(error)) from None
+        raise MetabenchError(str(error)) from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
+        raise JobError(type(error).__name__, str(error), traceback.format_exc()) from None
+
+
+def _call(job: Job, progress: str) -> Any:
     module, _, name = job.target.partition(":")
     function = getattr(importlib.import_module(module), name)
     if not job.reports:
@@ -128,8 +182,9 @@ def call(job: Job, progress: str = "") -> Any:
 
 def _write_progress(path: Path, stage: str, done: int, total: int) -> None:
     temporary = Path(f"{path}.{os.getpid()}")
-    temporary.write_text(json.dumps([stage, done, total]), "utf-8")
-    temporary.replace(path)
+    with contextlib.suppress(OSError):  # no cell fails because its progress cannot be shown
+        temporary.write_text(json.dumps([stage, done, total]), "utf-8")
+        temporary.replace(path)
 
 
 class ProgressFolder:
@@ -137,6 +192,11 @@ class ProgressFolder:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="metabench-", ignore_cleanup_errors=True)
+
+    @property
+    def name(self) -> str:
+        """The folder's path."""
+        return self._folder.name
 
     def path(self, job: Job) -> str:
         """Return the file of one job."""
@@ -147,7 +207,7 @@ class ProgressFolder:
         try:
             stage, done, total = json.loads(Path(self.path(job)).read_text("utf-8"))
         except (OSError, ValueError):
-            return Progress(job.label, "start", 0, 0)
+            return Progress(job.label, "starts", 0, 0)
         return Progress(job.label, stage, done, total)
 
     def remove(self) -> None:

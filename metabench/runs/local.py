@@ -1,25 +1,42 @@
-"""The local executor: a pool of long-lived worker processes on this machine."""
+"""The local executor: a pool of long-lived worker processes on this machine.
+
+Each worker has a pipe of its own. So whatever becomes of one, killed at any point included, costs
+the job that it was carrying out and nothing else: there is no lock or queue that it could leave
+taken or torn.
+"""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import multiprocessing
 import multiprocessing.spawn
 import os
+import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from pebble import ProcessExpired, ProcessPool
-
-from metabench.runs.jobs import Job, Outcome, Progress, ProgressFolder, call, in_turn
+from metabench.errors import MetabenchError
+from metabench.runs.jobs import (
+    Job,
+    JobError,
+    Outcome,
+    Progress,
+    ProgressFolder,
+    Turns,
+    call,
+)
 
 TICK_SECONDS = 0.2
 STOP_SECONDS = 1.0
+MAX_FALSE_STARTS = 3
+"""Workers that may die in a row before they are ready; then it is no accident."""
+
+Message = tuple[str, Any]
 
 
 class LocalExecutor:
@@ -33,113 +50,231 @@ class LocalExecutor:
     """
 
     def __init__(self, workers: int, threads: int = 1, timeout: float = 0.0) -> None:
-        self._workers = workers
+        self._size = workers
+        self._threads = threads
         self._timeout = timeout
         self._progress = ProgressFolder()
-        self._running: dict[Future[Any], Job] = {}
-        self._pool = ProcessPool(
-            max_workers=workers,
-            initializer=_start_worker,
-            initargs=(threads, os.getpid()),
-            context=multiprocessing.get_context("spawn"),
-        )
+        self._workers: list[_Worker] = []
+        self._false_starts = 0
+        atexit.register(self.close)
 
     def outcomes(self, jobs: Sequence[Job]) -> Iterator[Outcome | None]:
-        """Yield each job's outcome as it ends, and ``None`` a few times a second."""
-        pending = sorted(jobs, key=lambda job: -job.weight)
-        busy: set[str] = set()
-        ready = {""}
-        while pending or self._running:
-            while len(self._running) < self._workers:
-                job = in_turn(pending, busy, ready)
-                if job is None:
-                    break
-                busy.add(job.exclusive)
-                self._start(job)
-            ended, _ = wait(self._running, TICK_SECONDS, FIRST_COMPLETED)
-            for future in ended:
-                job = self._running.pop(future)
-                outcome = _outcome(job, future, self._timeout)
-                busy.discard(job.exclusive)
-                if outcome.state == "done":
-                    ready.add(job.exclusive)
-                yield outcome
+        """Yield each job's outcome as it ends, and ``None`` a few times a second.
+
+        Raises:
+            MetabenchError: If workers die before they can do anything.
+        """
+        turns = Turns(jobs)
+        while turns or self._busy():
+            self._staff(len(turns) + len(self._busy()))
+            for worker in self._workers:
+                if worker.idle and (job := turns.take()) is not None:
+                    worker.start(job, self._progress.path(job))
+            self._wait()
+            for worker in list(self._workers):
+                outcome = self._look_at(worker)
+                if outcome is not None:
+                    turns.ended(outcome)
+                    yield outcome
             yield None
 
     def active(self) -> list[Progress]:
         """Return what the running jobs said last."""
-        return [self._progress.read(job) for job in self._running.values()]
+        return [self._progress.read(worker.job) for worker in self._workers if worker.job]
 
     def close(self) -> None:
         """Kill every worker: records are written whole or not at all."""
-        children = multiprocessing.active_children()
-        self._pool.stop()
-        for child in children:
-            with contextlib.suppress(ProcessLookupError, ValueError):
-                child.kill()
-        with contextlib.suppress(TimeoutError, FutureTimeoutError):
-            self._pool.join(STOP_SECONDS)
+        atexit.unregister(self.close)
+        for worker in self._workers:
+            worker.kill()
+        for worker in self._workers:
+            worker.end()
+        self._workers.clear()
         self._progress.remove()
 
-    def _start(self, job: Job) -> None:
-        with _main_not_imported():
-            future = self._pool.schedule(
-                call, args=(job, self._progress.path(job)), timeout=self._timeout or None
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.job is not None]
+
+    def _staff(self, needed: int) -> None:
+        """Start workers up to the number that there is work for."""
+        while len(self._workers) < min(self._size, needed):
+            self._workers.append(_Worker(self._threads, self._progress.name))
+
+    def _wait(self) -> None:
+        """Wait until a worker has something to say, or for a tick."""
+        signs: list[Any] = [worker.connection for worker in self._workers]
+        signs += [worker.process.sentinel for worker in self._workers]
+        wait(signs, TICK_SECONDS)
+
+    def _look_at(self, worker: _Worker) -> Outcome | None:
+        """Take a worker's message; replace it if it has died or overrun its time."""
+        job = worker.job
+        message = worker.receive()
+        if message is not None:
+            self._false_starts = 0
+            kind, value = message
+            worker.job = None
+            if job is None:
+                return None
+            return Outcome(job, "done", value) if kind == "done" else Outcome(job, "raised", error=value)
+        if worker.dead:
+            self._workers.remove(worker)
+            detail = worker.end()
+            if not worker.ready:
+                self._note_false_start(detail)
+            return Outcome(job, "killed", detail=detail) if job is not None else None
+        if job is not None and self._timeout and worker.seconds > self._timeout:
+            worker.kill()
+            worker.end()
+            self._workers.remove(worker)
+            return Outcome(job, "timeout", detail=f"{self._timeout:g} s")
+        return None
+
+    def _note_false_start(self, detail: str) -> None:
+        self._false_starts += 1
+        if self._false_starts >= MAX_FALSE_STARTS:
+            raise MetabenchError(
+                f"{self._false_starts} workers in a row died while they started ({detail}); what "
+                "they wrote above says why, or `metabench doctor`"
             )
-        self._running[future] = job
 
 
-def _outcome(job: Job, future: Future[Any], timeout: float) -> Outcome:
-    error = future.exception()
-    if error is None:
-        return Outcome(job, "done", value=future.result())
-    if isinstance(error, ProcessExpired):
-        code = error.exitcode
+class _Worker:
+    """One process, as its parent sees it."""
+
+    def __init__(self, threads: int, progress_folder: str) -> None:
+        self.job: Job | None = None
+        self.ready = False
+        self.dead = False
+        self._since = 0.0
+        context = multiprocessing.get_context("spawn")
+        self.connection, other = context.Pipe()
+        self.process = context.Process(
+            target=_serve, args=(other, threads, os.getpid(), progress_folder), name="metabench"
+        )
+        with _deaf_to_interrupts(), _main_not_imported():
+            self.process.start()
+        other.close()
+
+    @property
+    def idle(self) -> bool:
+        return self.ready and not self.dead and self.job is None
+
+    @property
+    def seconds(self) -> float:
+        """How long the job has taken."""
+        return time.monotonic() - self._since
+
+    def start(self, job: Job, progress: str) -> None:
+        self.job = job
+        self._since = time.monotonic()
+        try:
+            self.connection.send((job, progress))
+        except OSError:
+            self.dead = True
+
+    def receive(self) -> Message | None:
+        """Return what the worker has said, if anything; note it if it has died."""
+        try:
+            while self.connection.poll():
+                message: Message = self.connection.recv()
+                if message[0] != "ready":
+                    return message
+                self.ready = True
+        except (EOFError, OSError):
+            self.dead = True
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever unpickling raises costs one job
+            return "raised", error
+        self.dead = not self.process.is_alive() and not self.connection.poll()
+        return None
+
+    def kill(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self.process.kill()
+
+    def end(self) -> str:
+        """Let go of the process, and say how it ended."""
+        self.process.join(STOP_SECONDS)
+        code = self.process.exitcode
+        if code is None:  # its pipe broke but it lives on
+            self.kill()
+            self.process.join(STOP_SECONDS)
+        self.connection.close()
         if code is not None and code < 0:
-            detail = f"signal {signal.Signals(-code).name}"
-        else:
-            detail = f"exit code {code}"
-        return Outcome(job, "killed", error=error, detail=detail)
-    if isinstance(error, TimeoutError | FutureTimeoutError):
-        return Outcome(job, "timeout", error=error, detail=f"{timeout:g} s")
-    return Outcome(job, "raised", error=error)
+            names = {int(each): each.name for each in signal.Signals}
+            return f"signal {names.get(-code, -code)}"
+        return f"exit code {code}"
 
 
-def _start_worker(threads: int, parent: int) -> None:
-    """Set a worker up: quiet, single-minded, and gone when its parent is."""
+def _serve(connection: Connection, threads: int, parent: int, progress_folder: str) -> None:
+    """Carry out jobs until the pipe is closed; the body of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(2, 1)  # what a plugin prints must not mix with the run's own output
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(threads)
-    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent, progress_folder), daemon=True).start()
     import torch  # noqa: PLC0415 - only workers need it
 
     torch.set_num_threads(threads)
+    connection.send(("ready", None))
+    while True:
+        try:
+            job, progress = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            message: Message = ("done", call(job, progress))
+        except (MetabenchError, JobError) as error:
+            message = ("raised", error)
+        try:
+            connection.send(message)
+        except OSError:
+            return
 
 
-def _end_with_parent(parent: int) -> None:
+def _end_with(parent: int, progress_folder: str) -> None:
+    """End this process soon after its parent, which may have had no time to tidy up."""
     while os.getppid() == parent:
         time.sleep(TICK_SECONDS)
+    shutil.rmtree(progress_folder, ignore_errors=True)
     os._exit(1)
 
 
 @contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start a process that Ctrl-C, which goes to all of a terminal's processes, never reaches."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_starting = threading.Lock()
+
+
+@contextlib.contextmanager
 def _main_not_imported() -> Iterator[None]:
-    """Keep new workers from importing the user's script again.
+    """Keep workers that this thread starts from importing the user's script again.
 
     Spawned processes import the parent's ``__main__``; a script that calls ``metabench.run``
     without a ``__main__`` guard would then start itself over. Jobs name importable functions, so
     workers have no need of it.
     """
-    original = multiprocessing.spawn.get_preparation_data
+    thread = threading.get_ident()
 
     def without_main(name: str) -> dict[str, Any]:
         data = original(name)
+        if threading.get_ident() != thread:
+            return data
         return {k: v for k, v in data.items() if not k.startswith("init_main")}
 
-    multiprocessing.spawn.get_preparation_data = without_main
-    try:
-        yield
-    finally:
-        multiprocessing.spawn.get_preparation_data = original
+    with _starting:
+        original: Callable[[str], dict[str, Any]] = multiprocessing.spawn.get_preparation_data
+        multiprocessing.spawn.get_preparation_data = without_main
+        try:
+            yield
+        finally:
+            multiprocessing.spawn.get_preparation_data = original

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import traceback
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import metabench
 from metabench.atomic import write_text
 from metabench.errors import InapplicableError, MetabenchError, UnavailableError
-from metabench.runs.jobs import Outcome
+from metabench.runs.jobs import JobError, Outcome
 from metabench.runs.record import Failure, Record, Status
 from metabench.runs.store import Store
 from metabench.runs.tasks import CellTask
@@ -49,7 +50,7 @@ def unanswered(
     status: Status,
     reason: str,
     *,
-    error: BaseException | None = None,
+    exception: str = "",
     trace: str = "",
     started: datetime | None = None,
 ) -> Record:
@@ -59,7 +60,7 @@ def unanswered(
         task: The cell.
         status: Why it has none.
         reason: One line for the table.
-        error: What was raised, if anything.
+        exception: The class of what was raised, if anything was.
         trace: Where the traceback is, below the store.
         started: When the cell began.
     """
@@ -70,7 +71,7 @@ def unanswered(
         status=status,
         failure=Failure(
             reason=" ".join(reason.split())[:REASON_LENGTH],
-            exception=type(error).__name__ if error is not None else "",
+            exception=exception,
             traceback=trace,
         ),
         provenance=provenance(task, started or datetime.now(UTC)),
@@ -78,31 +79,84 @@ def unanswered(
     )
 
 
-def record_of_error(
-    task: CellTask, error: BaseException, store: Store, started: datetime | None = None
-) -> Record:
-    """Describe a cell that raised: by the kind of error, with the traceback of an unforeseen one.
+@dataclass(frozen=True)
+class Verdict:
+    """Why a cell has no scores.
+
+    Attributes:
+        status: ``inapplicable``, ``unavailable``, ``failed``, ``killed`` or ``timeout``.
+        reason: One line.
+        exception: The class of what was raised, if anything was.
+        trace: Where the traceback is, below the store.
+    """
+
+    status: Status
+    reason: str
+    exception: str = ""
+    trace: str = ""
+
+    def record(self, task: CellTask, started: datetime | None = None) -> Record:
+        """Return the record that says so.
+
+        Args:
+            task: The cell.
+            started: When it began.
+        """
+        return unanswered(
+            task,
+            self.status,
+            self.reason,
+            exception=self.exception,
+            trace=self.trace,
+            started=started,
+        )
+
+
+def verdict_of_error(error: BaseException, store: Store, name: str, what: str = "") -> Verdict:
+    """Describe what was raised: by the kind of error, with the traceback of an unforeseen one.
 
     Args:
-        task: The cell.
         error: What was raised.
         store: Where the traceback is kept.
-        started: When the cell began.
+        name: The name of the traceback's file.
+        what: What was being done, if the reason has to say so.
     """
+    if isinstance(error, JobError):
+        kind, message, trace = error.kind, error.message, error.trace
+    else:
+        kind, message = type(error).__name__, str(error)
+        trace = "".join(traceback.format_exception(error))
     if isinstance(error, UnavailableError):
-        return unanswered(task, "unavailable", str(error), started=started)
+        return Verdict("unavailable", message)
     if isinstance(error, InapplicableError):
-        return unanswered(task, "inapplicable", str(error), started=started)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        reason = f"out of memory: {error}"
-        return unanswered(task, "killed", reason, error=error, started=started)
+        return Verdict("inapplicable", message)
+    prefix = f"{what}: " if what else ""
+    if kind in {"MemoryError", "OutOfMemoryError"}:
+        return Verdict("killed", f"{prefix}out of memory: {message}", kind)
     if isinstance(error, MetabenchError):
-        return unanswered(task, "failed", str(error), error=error, started=started)
-    path = store.root / "tracebacks" / f"{task.key[:16]}.txt"
-    write_text(path, "".join(traceback.format_exception(error)))
-    reason = f"{type(error).__name__}: {error}"
-    trace = str(path.relative_to(store.root))
-    return unanswered(task, "failed", reason, error=error, trace=trace, started=started)
+        return Verdict("failed", f"{prefix}{message}", kind)
+    path = store.root / "tracebacks" / f"{name}.txt"
+    write_text(path, trace)
+    reason = f"{prefix}{kind}: {message}" if message else f"{prefix}{kind}"
+    return Verdict("failed", reason, kind, str(path.relative_to(store.root)))
+
+
+def verdict_of_outcome(outcome: Outcome, store: Store, name: str, what: str = "") -> Verdict:
+    """Describe a job that returned nothing.
+
+    Args:
+        outcome: How the job ended.
+        store: Where a traceback is kept.
+        name: The name of the traceback's file.
+        what: What was being done, if the reason has to say so.
+    """
+    prefix = f"{what}: " if what else ""
+    if outcome.state == "timeout":
+        return Verdict("timeout", f"{prefix}took longer than {outcome.detail}")
+    if outcome.state == "killed":
+        return Verdict("killed", f"{prefix}the worker was ended ({outcome.detail})")
+    assert outcome.error is not None
+    return verdict_of_error(outcome.error, store, name, what)
 
 
 def record_of_outcome(outcome: Outcome, task: CellTask, store: Store) -> Record:
@@ -114,19 +168,14 @@ def record_of_outcome(outcome: Outcome, task: CellTask, store: Store) -> Record:
         store: The store.
 
     Returns:
-        The record as kept.
+        The record as kept. A worker that died after it had written its record has done its work.
 
     Raises:
-        MetabenchError: If the worker could not write to the store.
+        MetabenchError: If the store cannot be written to.
     """
     if outcome.state == "done":
         record: Record = outcome.value
         return record
-    if outcome.state == "timeout":
-        return store.put(unanswered(task, "timeout", f"took longer than {outcome.detail}"))
-    if outcome.state == "killed":
-        return store.put(unanswered(task, "killed", f"the worker was ended ({outcome.detail})"))
     if isinstance(outcome.error, MetabenchError):
         raise outcome.error
-    assert outcome.error is not None
-    return store.put(record_of_error(task, outcome.error, store))
+    return store.put(verdict_of_outcome(outcome, store, task.key[:16]).record(task))

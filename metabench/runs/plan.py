@@ -140,7 +140,6 @@ def _drafts_of_source(
             info.metric,
             entry.protocol,
             request.protocol_changes,
-            custom=bool(request.protocol_changes),
         )
         for algorithm in algorithms:
             used = encoders if _algorithm_info(algorithm.info).uses_encoder else [None]

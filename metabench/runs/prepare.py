@@ -13,6 +13,7 @@ from torch import Tensor
 
 from metabench.atomic import write_text
 from metabench.errors import MetabenchError
+from metabench.hookspecs import EncoderInfo, TaskSourceInfo
 from metabench.learners.contracts import Encoder, InputSpec
 from metabench.learners.device import Compute
 from metabench.learners.files import read_tensors, write_tensors
@@ -31,11 +32,14 @@ from metabench.runs.tasks import (
 from metabench.tasks.data import ClassPool, Pool, Task, TaskData, TaskPool
 from metabench.tasks.files import SourceContext
 
+SourcePart = Part[TaskSourceInfo]
+EncoderPart = Part[EncoderInfo]
+
 KEPT_SOURCES = 2
 """Sources that a worker keeps in memory."""
 
 
-def prepare_source(job: tuple[Part, Place]) -> Prepared:
+def prepare_source(job: tuple[SourcePart, Place]) -> Prepared:
     """Load a source, keep its tensors in the cache, and describe it.
 
     Args:
@@ -74,12 +78,13 @@ def prepare_source(job: tuple[Part, Place]) -> Prepared:
     return prepared
 
 
-def load_source(source: Part, place: Place) -> TaskData:
+def load_source(source: SourcePart, place: Place) -> TaskData:
     """Return a source's data, from memory, the cache, or its files."""
-    return _cached_source(str(source_index(place.store, source, place.data)), _Hold((source, place)))
+    index = source_index(place.store, source, place.data)
+    return _cached_source(str(index), _Hold((source, place)))
 
 
-class _Hold(tuple[Part, Place]):
+class _Hold(tuple[SourcePart, Place]):
     """Arguments that must not take part in the memory cache's key."""
 
     __slots__ = ()
@@ -105,7 +110,7 @@ def _cached_source(index: str, held: _Hold) -> TaskData:
     return data
 
 
-def prepare_encoder(job: tuple[Part, Part, Place]) -> Prepared:
+def prepare_encoder(job: tuple[SourcePart, EncoderPart, Place]) -> Prepared:
     """Build a frozen encoder for a source, embed the source, and describe the encoder.
 
     Args:
@@ -129,7 +134,7 @@ def prepare_encoder(job: tuple[Part, Part, Place]) -> Prepared:
     return prepared
 
 
-def frozen_features(encoder: Part, digest: str, data: TaskData, place: Place) -> Tensor:
+def frozen_features(encoder: EncoderPart, digest: str, data: TaskData, place: Place) -> Tensor:
     """Return ``[n, d]`` embeddings of a source, from the cache or computed.
 
     Args:
@@ -144,10 +149,13 @@ def frozen_features(encoder: Part, digest: str, data: TaskData, place: Place) ->
     found = read_tensors(_features_path(encoder, digest, data, place))
     if found is not None:
         return found[0]["embedding"]
-    return _embed(encoder, digest, build_encoder(encoder, data), data, place)
+    built = build_encoder(encoder, data)
+    if built.weights_digest() != digest:
+        raise MetabenchError(f"the weights of {encoder.name} changed during the run; run again")
+    return _embed(encoder, digest, built, data, place)
 
 
-def build_encoder(encoder: Part, data: TaskData) -> Encoder:
+def build_encoder(encoder: EncoderPart, data: TaskData) -> Encoder:
     """Build an encoder for a source's inputs.
 
     Args:
@@ -176,7 +184,9 @@ def meta_train_items(data: TaskData) -> Tensor:
     return torch.as_tensor(pool.items if pool is not None else np.empty(0, np.int64))
 
 
-def _embed(encoder: Part, digest: str, built: Encoder, data: TaskData, place: Place) -> Tensor:
+def _embed(
+    encoder: EncoderPart, digest: str, built: Encoder, data: TaskData, place: Place
+) -> Tensor:
     compute = Compute.choose(place.device, "fp32")
     features = embed_source(built, data.inputs, meta_train_items(data), compute)
     write_tensors(
@@ -187,7 +197,7 @@ def _embed(encoder: Part, digest: str, built: Encoder, data: TaskData, place: Pl
     return features
 
 
-def _features_path(encoder: Part, digest: str, data: TaskData, place: Place) -> Path:
+def _features_path(encoder: EncoderPart, digest: str, data: TaskData, place: Place) -> Path:
     name = fingerprint(encoder.key(), digest, data.digest)
     return place.store / "cache" / "features" / f"{encoder.info.name}-{name}.safetensors"
 
@@ -257,4 +267,5 @@ def _read_task(tensors: dict[str, Tensor], prefix: str, name: str) -> Task:
         side: tensors[prefix + side].numpy() if prefix + side in tensors else None
         for side in ("support", "query")
     }
-    return Task(name, tensors[prefix + "items"].numpy(), tensors[prefix + "targets"].numpy(), **fixed)
+    items, targets = tensors[prefix + "items"].numpy(), tensors[prefix + "targets"].numpy()
+    return Task(name, items, targets, **fixed)

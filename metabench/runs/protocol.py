@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -42,16 +42,16 @@ class Protocol(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    version: int = 1
+    version: int = Field(default=1, ge=1)
     way: int | str = 5
     shot: int | str = 1
-    query: int | Literal["rest"] = 15
+    query: Annotated[int, Field(ge=1)] | Literal["rest"] = 15
     episodes: int = Field(default=600, ge=1)
     draws: int = Field(default=10, ge=1)
     support: Literal["stratified", "balanced", "random"] = "stratified"
     group_disjoint: bool = False
     budget: int = Field(default=100_000, ge=0)
-    seconds: float | None = None
+    seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     val_episodes: int = Field(default=100, ge=1)
     selections: int = Field(default=10, ge=1)
     patience: int = Field(default=0, ge=0)
@@ -81,7 +81,10 @@ class Protocol(BaseModel):
     @model_validator(mode="after")
     def _check_uneven(self) -> Protocol:
         if isinstance(self.way, str) != isinstance(self.shot, str):
-            raise ValueError("a range of ways goes with shot = 'uneven', and a number with a number")
+            raise ValueError(
+                f"way {self.way!r} does not go with shot {self.shot!r}: a range of ways, such as "
+                "'5-50', goes with shot 'uneven', and a number with a number"
+            )
         return self
 
     @property

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class RunRequest(BaseModel):
@@ -48,20 +48,32 @@ class RunRequest(BaseModel):
     shots: tuple[int | str, ...] = ()
     queries: int | None = Field(default=None, ge=1)
     episodes: int | None = Field(default=None, ge=1)
-    seeds: tuple[int, ...] = ()
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = ()
     budget: int | None = Field(default=None, ge=0)
     device: str = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
     jobs: int | None = Field(default=None, ge=1)
     executor: Literal["local", "dask"] = "local"
     dask_address: str = ""
-    timeout: float = Field(default=0.0, ge=0)
+    timeout: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     shard: tuple[int, int] | None = None
     store: Path = Path("results")
     leaderboards: Path | None = None
     data: Path | None = None
     disabled: tuple[str, ...] = ()
     strict: bool = False
+
+    @field_validator("domains", "sources", "encoders", "algorithms", "shots", "seeds")
+    @classmethod
+    def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(dict.fromkeys(values))
+
+    @field_validator("shard")
+    @classmethod
+    def _check_shard(cls, shard: tuple[int, int] | None) -> tuple[int, int] | None:
+        if shard is not None and not 1 <= shard[0] <= shard[1]:
+            raise ValueError("a shard is (i, n) with 1 <= i <= n")
+        return shard
 
     @property
     def tables(self) -> Path:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import re
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,10 +17,20 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from metabench.atomic import write_bytes, write_text
+from metabench.errors import MetabenchError
 from metabench.leaderboard.evidence import Scored
 from metabench.runs.record import SCHEMA_VERSION, Cell, Record
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+LEFTOVER_SECONDS = 3600.0
+"""Age from which a temporary file is taken for that of a writer that was killed."""
+MAX_UNPACKED_BYTES = 2 * 1024**3
+"""Largest content of a record's ``.npz``; a larger one was not written by metabench."""
+
+
+class _DamagedError(Exception):
+    """Why a record cannot be believed."""
 
 
 class Store:
@@ -33,16 +45,13 @@ class Store:
 
     Args:
         root: The folder; made when something is written.
+        only_read: Whether damaged records stay where they are; they count as absent all the same.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, only_read: bool = False) -> None:
         self.root = root
         self.quarantined: list[str] = []
-
-    @property
-    def cache(self) -> Path:
-        """The folder of everything that can be computed again."""
-        return self.root / "cache"
+        self._only_read = only_read
 
     def path(self, cell: Cell, key: str) -> Path:
         """Return where a cell's record lies."""
@@ -53,18 +62,25 @@ class Store:
     def put(self, record: Record, arrays: Arrays | None = None) -> Record:
         """Write a record, and its arrays before it: a record on disk is complete.
 
+        An ``ok`` record is never replaced by one without scores: of two runs that carry out the
+        same cell at once, the one that succeeds counts.
+
         Args:
             record: What to keep.
             arrays: Per-episode scores and predictions of an ``ok`` cell.
 
         Returns:
-            The record as written, sealed with checksums.
+            The record as written, sealed with checksums, or the ``ok`` one that is there already.
 
         Raises:
             MetabenchError: If the folder cannot be written to.
         """
         path = self.path(record.cell, record.key)
-        if arrays is not None:
+        if arrays is None:
+            found = self.get(record.cell, record.key)
+            if found is not None and found.status == "ok":
+                return found
+        else:
             buffer = io.BytesIO()
             np.savez_compressed(buffer, allow_pickle=False, **arrays)
             content = buffer.getvalue()
@@ -78,8 +94,19 @@ class Store:
         return record
 
     def get(self, cell: Cell, key: str) -> Record | None:
-        """Return a cell's intact record; a damaged one is quarantined and counts as absent."""
-        return self._read(self.path(cell, key), key)
+        """Return a cell's intact record; a damaged one is quarantined and counts as absent.
+
+        A key covers all that a protocol fixes and not its name, so a record that was made under
+        another name serves as well.
+        """
+        path = self.path(cell, key)
+        if path.exists():
+            return self._read(path, key)
+        for other in sorted(path.parent.parent.glob(f"*/{path.name}")):
+            if (record := self._read(other, key)) is not None:
+                renamed = record.cell.model_copy(update={"protocol": cell.protocol})
+                return record.model_copy(update={"cell": renamed})
+        return None
 
     def scan(self) -> Iterator[Record]:
         """Yield every intact record, in order of path."""
@@ -88,69 +115,112 @@ class Store:
             if record is not None:
                 yield record
 
-    def arrays(self, record: Record) -> dict[str, npt.NDArray[np.generic]]:
-        """Return the arrays of an ``ok`` record."""
-        path = self.path(record.cell, record.key).with_suffix(".npz")
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-
     def scored(self, record: Record) -> Scored:
-        """Return a record with its per-episode scores, for the leaderboard."""
+        """Return a record with its per-episode scores, for the leaderboard.
+
+        Raises:
+            MetabenchError: If the scores are not those that the record was read with.
+        """
         if record.status != "ok":
             return Scored(record)
-        arrays = self.arrays(record)
+        path = self.path(record.cell, record.key).with_suffix(".npz")
+        if not path.exists():  # made under another protocol name, see `get`
+            path = next(iter(sorted(path.parent.parent.glob(f"*/{path.name}"))), path)
+        try:
+            arrays = _arrays(path, record)
+        except _DamagedError as damage:
+            raise MetabenchError(
+                f"the record of {record.cell.label} {damage}; run the same command again"
+            ) from damage
         units = arrays["units"].astype(np.int64)
         return Scored(record, arrays["scores"].astype(np.float64), units if units.size else None)
+
+    def sweep(self) -> None:
+        """Remove what writers that were killed long ago have left: temporary files."""
+        limit = time.time() - LEFTOVER_SECONDS
+        for folder in ("records", "cache", "quarantine", "tracebacks"):
+            for path in (self.root / folder).rglob(".*"):
+                with contextlib.suppress(OSError):
+                    if path.is_file() and path.stat().st_mtime < limit:
+                        path.unlink()
 
     def _read(self, path: Path, key: str | None = None) -> Record | None:
         try:
             text = path.read_text("utf-8")
+            record = _parse(text)
+            if key is not None and record.key != key:
+                raise _DamagedError("lies under another cell's name")
+            if path.name != self.path(record.cell, record.key).name:
+                raise _DamagedError("lies under another cell's name")
+            if record.status == "ok":
+                _arrays(path.with_suffix(".npz"), record)
         except FileNotFoundError:
             return None
+        except _DamagedError as damage:
+            return self._quarantine(path, str(damage))
         except (OSError, UnicodeDecodeError) as error:
             return self._quarantine(path, f"cannot be read ({error})")
-        try:
-            values = json.loads(text)
-            if isinstance(values, dict) and values.get("schema_version") != SCHEMA_VERSION:
-                return self._quarantine(
-                    path,
-                    f"has schema version {values.get('schema_version')!r}, and this metabench "
-                    f"reads version {SCHEMA_VERSION}",
-                )
-            record = Record.model_validate(values)
-        except (json.JSONDecodeError, ValidationError):
-            return self._quarantine(path, "is torn: it is no complete record")
-        if not record.intact:
-            return self._quarantine(path, "was changed after it was written: its checksum differs")
-        if key is not None and record.key != key:
-            return self._quarantine(path, "lies under another cell's name")
-        if record.status == "ok" and (why := self._damage(path.with_suffix(".npz"), record)):
-            return self._quarantine(path, why)
         return record
-
-    def _damage(self, path: Path, record: Record) -> str:
-        try:
-            content = path.read_bytes()
-        except OSError:
-            return f"lacks its scores {path.name}"
-        if hashlib.sha256(content).hexdigest() != record.scores_sha256:
-            return f"has damaged scores: the checksum of {path.name} differs"
-        if not zipfile.is_zipfile(io.BytesIO(content)):
-            return f"has unreadable scores {path.name}"
-        return ""
 
     def _quarantine(self, path: Path, why: str) -> None:
         """Set a record aside, with its scores, and remember the reason."""
-        folder = self.root / "quarantine"
-        folder.mkdir(parents=True, exist_ok=True)
-        for part in (path, path.with_suffix(".npz")):
-            target = folder / part.name
-            number = 0
-            while target.exists():
-                number += 1
-                target = folder / f"{part.stem}.{number}{part.suffix}"
+        where = "it is left where it is"
+        if not self._only_read:
+            folder = self.root / "quarantine"
             try:
-                part.rename(target)
-            except FileNotFoundError:
-                continue
-        self.quarantined.append(f"{path.name} {why}; moved to {folder}, the cell runs again")
+                _move(path, folder)
+            except OSError as error:
+                where = f"it cannot be moved to {folder} ({error.strerror})"
+            else:
+                where = f"moved to {folder}"
+        self.quarantined.append(f"{path.name} {why}; {where}, and the cell counts as not run")
+
+
+def _parse(text: str) -> Record:
+    try:
+        values = json.loads(text)
+        version = values.get("schema_version") if isinstance(values, dict) else SCHEMA_VERSION
+        if version != SCHEMA_VERSION:
+            raise _DamagedError(
+                f"has schema version {version!r}, and this metabench reads version {SCHEMA_VERSION}"
+            )
+        record = Record.model_validate(values)
+        intact = record.intact
+    except (ValidationError, ValueError, RecursionError):
+        raise _DamagedError("is torn: it is no complete record") from None
+    if not intact:
+        raise _DamagedError("was changed after it was written: its checksum differs")
+    return record
+
+
+def _arrays(path: Path, record: Record) -> dict[str, npt.NDArray[np.generic]]:
+    """Return the arrays of an ``ok`` record, if they are those that were written."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise _DamagedError(f"lacks its scores {path.name}") from None
+    if hashlib.sha256(content).hexdigest() != record.scores_sha256:
+        raise _DamagedError(f"has damaged scores: the checksum of {path.name} differs")
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > MAX_UNPACKED_BYTES:
+            raise _DamagedError(f"has unreadable scores {path.name}: {size} bytes unpacked")
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        if arrays["scores"].ndim != 1 or arrays["units"].ndim != 1:
+            raise _DamagedError(f"has scores of the wrong shape in {path.name}")
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError) as error:
+        raise _DamagedError(f"has unreadable scores {path.name} ({error})") from error
+    return arrays
+
+
+def _move(path: Path, folder: Path) -> None:
+    """Move a record and its scores, under names that are free."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 0
+    while any((folder / f"{path.stem}.{number}{suffix}").exists() for suffix in (".json", ".npz")):
+        number += 1
+    for part in (path, path.with_suffix(".npz")):
+        with contextlib.suppress(FileNotFoundError):
+            part.rename(folder / f"{path.stem}.{number}{part.suffix}")

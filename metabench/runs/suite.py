@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from metabench.errors import UsageError, unknown_name
 from metabench.runs.protocol import Protocol
+
+
+NAME = r"^[a-z0-9][a-z0-9._-]*$"
+DERIVED = frozenset({"name", "shot", "metric", "engine"})
+"""Protocol settings that a suite cannot give: its name, ``shots``, the source and the core do."""
+
+
+class Variant(BaseModel):
+    """An algorithm with other hyperparameters, under a name of its own.
+
+    Every key but ``algorithm`` is a hyperparameter::
+
+        [variants.maml-3steps]
+        algorithm = "maml"
+        inner_steps = 3
+
+    Attributes:
+        algorithm: The algorithm that it is a variant of.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    algorithm: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The hyperparameters."""
+        return dict(self.model_extra or {})
 
 
 class Entry(BaseModel):
@@ -46,27 +75,33 @@ class Suite(BaseModel):
         shots: One protocol per shot.
         protocol: Protocol settings common to all; see `metabench.runs.protocol.Protocol`.
         entries: Sources named one by one.
+        variants: Algorithms that are added, by name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
-    summary: str
-    seeds: tuple[int, ...] = (0,)
-    shots: tuple[int | str, ...] = (1, 5)
+    name: str = Field(pattern=NAME)
+    summary: str = ""
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(default=(0,), min_length=1)
+    shots: tuple[int | str, ...] = Field(default=(1, 5), min_length=1)
     protocol: Mapping[str, Any] = Field(default_factory=dict)
     entries: tuple[Entry, ...] = ()
+    variants: Mapping[Annotated[str, Field(pattern=NAME)], Variant] = Field(default_factory=dict)
 
     def make_protocol(
-        self, shot: int | str, metric: str, *settings: Mapping[str, Any], custom: bool = False
+        self,
+        shot: int | str,
+        metric: str,
+        settings: Mapping[str, Any],
+        changes: Mapping[str, Any],
     ) -> Protocol:
         """Combine the suite's settings with a source's and the user's.
 
         Args:
             shot: The shot.
             metric: The source's metric.
-            settings: Further settings, later ones first in rank.
-            custom: Whether the user changed what the suite fixes; the name then says so.
+            settings: In which the source departs from the suite.
+            changes: What the user asks for. If that makes it another protocol, its name says so.
 
         Returns:
             A named protocol.
@@ -74,16 +109,24 @@ class Suite(BaseModel):
         Raises:
             UsageError: If a setting is unknown or out of range.
         """
-        merged: dict[str, Any] = {"metric": metric, **self.protocol}
-        for extra in settings:
-            merged.update(extra)
-        known = set(Protocol.model_fields)
-        for name in merged:
-            if name not in known:
-                raise unknown_name(f"protocol setting in suite {self.name!r}", name, known)
-        name = f"{self.name}-{merged.get('way', 5)}w{shot}s" + ("-custom" if custom else "")
+        fixed = self._protocol(shot, {**self.protocol, **settings, "metric": metric})
+        if not changes:
+            return fixed
+        own = {**self.protocol, **settings, **changes, "metric": metric}
+        changed = self._protocol(shot, own)
+        if changed.digest == fixed.digest:
+            return fixed
+        return changed.model_copy(update={"name": f"{changed.name}-custom"})
+
+    def _protocol(self, shot: int | str, settings: Mapping[str, Any]) -> Protocol:
+        known = set(Protocol.model_fields) - DERIVED
+        for name in settings:
+            if name not in known | {"metric"}:
+                where = f"suite {self.name!r}"
+                raise UsageError(f"{where}: unknown protocol setting {name!r}; {near(name, known)}")
+        name = f"{self.name}-{settings.get('way', 5)}w{shot}s"
         try:
-            return Protocol(**{**merged, "shot": shot, "name": name})
+            return Protocol(**{**settings, "shot": shot, "name": name})
         except ValidationError as error:
             raise UsageError(f"protocol {name}: {first_error(error)}") from error
 
@@ -111,8 +154,10 @@ def find_suite(name: str) -> Suite:
     if name.endswith(".toml"):
         try:
             return parse_suite(Path(name).read_text("utf-8"), name)
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read suite {name}: {error}") from error
+        except OSError as error:
+            raise UsageError(f"cannot read the suite {name}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{name} is not valid TOML: {error}") from error
     suites = load_suites()
     if name not in suites:
         raise unknown_name("suite", name, suites)
@@ -135,15 +180,40 @@ def parse_suite(text: str, place: str) -> Suite:
     try:
         return Suite.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{place}: {error}") from error
+        raise UsageError(f"{place} is not valid TOML: {error}") from error
     except ValidationError as error:
-        raise UsageError(f"{place}: {first_error(error)}") from error
+        raise UsageError(f"{place}: {first_error(error, Suite.model_fields)}") from error
 
 
-def first_error(error: ValidationError) -> str:
-    """Return the first complaint of a validation in one line, with its place and value."""
+def first_error(error: ValidationError, keys: Iterable[str] = ()) -> str:
+    """Return the first complaint of a validation in one line, with its place and value.
+
+    Args:
+        error: What pydantic found.
+        keys: The valid keys at the top level, to name those near an unknown one.
+    """
     first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    shown = repr(first.get("input"))[:80]
+    named = [part for part in first["loc"] if isinstance(part, str) and not _is_choice(part)]
+    if first["type"] == "extra_forbidden":
+        *above, key = named
+        inside = f" in {'.'.join(above)}" if above else ""
+        known = Entry.model_fields if above else keys
+        return f"unknown key {key!r}{inside}; {near(key, known)}"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{place} = {shown}: {message}" if place else message
+    message = message[:1].lower() + message[1:]
+    if first["type"] == "missing":
+        return f"the key {'.'.join(named)!r} is missing"
+    shown = repr(first.get("input"))[:80]
+    return f"{'.'.join(named)} = {shown}: {message}" if named else message
+
+
+def _is_choice(part: str) -> bool:
+    """Whether a part of an error's place names a branch of a union instead of a key."""
+    return part in {"int", "str", "[key]"} or "[" in part
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Name the valid names that are nearest to one that is not, or all of them."""
+    choices = sorted(known)
+    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(choices)}"

@@ -7,15 +7,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from metabench.hookspecs import AlgorithmInfo, Descriptor, EncoderInfo, MetricInfo, TaskSourceInfo
 from metabench.runs.protocol import Protocol
 from metabench.runs.record import Cell, digest_of
 
 
+D_co = TypeVar("D_co", bound=Descriptor, covariant=True)
+
+
 @dataclass(frozen=True)
-class Part:
+class Part(Generic[D_co]):
     """A descriptor with where it comes from and what it is made of.
 
     Attributes:
@@ -27,7 +30,7 @@ class Part:
         dependencies: Versions of the distribution's own requirements.
     """
 
-    info: Descriptor
+    info: D_co
     name: str
     distribution: str
     version: str
@@ -122,47 +125,25 @@ class CellTask:
     cell: Cell
     key: str
     key_parts: Mapping[str, Any]
-    source: Part
+    source: Part[TaskSourceInfo]
     source_digest: str
-    encoder: Part | None
+    encoder: Part[EncoderInfo] | None
     encoder_digest: str
-    algorithm: Part
-    metric: Part
+    algorithm: Part[AlgorithmInfo]
+    metric: Part[MetricInfo]
     protocol: Protocol
     place: Place
     notes: tuple[str, ...] = ()
 
     @property
-    def source_info(self) -> TaskSourceInfo:
-        """The source's descriptor."""
-        assert isinstance(self.source.info, TaskSourceInfo)
-        return self.source.info
-
-    @property
-    def algorithm_info(self) -> AlgorithmInfo:
-        """The algorithm's descriptor."""
-        assert isinstance(self.algorithm.info, AlgorithmInfo)
-        return self.algorithm.info
-
-    @property
-    def metric_info(self) -> MetricInfo:
-        """The metric's descriptor."""
-        assert isinstance(self.metric.info, MetricInfo)
-        return self.metric.info
-
-    @property
     def trainable(self) -> bool:
         """Whether meta-training updates the encoder."""
-        return (
-            self.encoder is not None
-            and isinstance(self.encoder.info, EncoderInfo)
-            and self.encoder.info.trainable
-        )
+        return self.encoder is not None and self.encoder.info.trainable
 
     @property
     def recipe_key(self) -> str:
         """What decides the trained weights: cells with equal recipe keys share a checkpoint."""
-        recipe = self.algorithm_info.recipe
+        recipe = self.algorithm.info.recipe
         protocol, parts = self.protocol, self.key_parts
         shared: dict[str, Any] = {
             "recipe": recipe,
@@ -200,14 +181,14 @@ def fingerprint(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
 
-def source_index(store: Path, source: Part, data: Path | None) -> Path:
+def source_index(store: Path, source: Part[TaskSourceInfo], data: Path | None) -> Path:
     """Return the cache file that describes a loaded source."""
-    where = str(data.resolve()) if data is not None and getattr(source.info, "files", ()) else ""
+    where = str(data.resolve()) if data is not None and source.info.files else ""
     name = fingerprint(source.key(), dict(source.dependencies), where)
     return store / "cache" / "sources" / f"{source.info.name}-{name}.json"
 
 
-def encoder_index(store: Path, encoder: Part, source_digest: str) -> Path:
+def encoder_index(store: Path, encoder: Part[EncoderInfo], source_digest: str) -> Path:
     """Return the cache file that describes a frozen encoder built for a source."""
     name = fingerprint(encoder.key(), dict(encoder.dependencies), source_digest)
     return store / "cache" / "encoders" / f"{encoder.info.name}-{name}.json"

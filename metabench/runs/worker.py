@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 import resource
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from metabench.errors import InapplicableError
+from metabench.errors import InapplicableError, MetabenchError
 from metabench.learners.contracts import Algorithm, TaskSpec, build_hyperparameters
 from metabench.learners.device import Compute
 from metabench.learners.evaluation import Evaluation, evaluate
@@ -22,13 +25,13 @@ from metabench.learners.model import Embedded, FewShotModel, Problem, parameter_
 from metabench.learners.recipes import BUILTIN_RECIPES, Recipe, Setting
 from metabench.learners.training import FIT_EXAMPLES, Budget, MetaTrainer, TrainingLog
 from metabench.registry.targets import resolve_target
-from metabench.runs.outcomes import provenance, record_of_error, unanswered
+from metabench.runs.outcomes import provenance, unanswered, verdict_of_error
 from metabench.runs.prepare import build_encoder, frozen_features, load_source, meta_train_items
-from metabench.runs.record import Cost, Record
+from metabench.runs.record import Cell, Cost, Record
 from metabench.runs.store import Store
 from metabench.runs.tasks import CellTask
 from metabench.tasks.data import TaskData, TaskPool
-from metabench.tasks.sampler import EpisodeSampler, episodes_digest
+from metabench.tasks.sampler import EpisodeBatch, EpisodeSampler, episodes_digest
 
 Report = Callable[[str, int, int], None]
 DIGEST_BATCH = 256
@@ -51,8 +54,9 @@ def run_cell(task: CellTask, report: Report) -> Record:
     started = datetime.now(UTC)
     try:
         return _run(task, store, started, report)
-    except Exception as error:  # noqa: BLE001 - a plugin may raise anything; it costs one cell
-        return store.put(record_of_error(task, error, store, started))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's bug costs one cell
+        verdict = verdict_of_error(error, store, task.key[:16])
+        return store.put(verdict.record(task, started))
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,12 @@ class _Built:
 
 def _run(task: CellTask, store: Store, started: datetime, report: Report) -> Record:
     data = load_source(task.source, task.place)
-    torch.manual_seed(task.cell.seed)
+    if data.digest != task.source_digest:
+        raise MetabenchError(f"the data of {task.source.name} changed during the run; run again")
+    _seed(task.cell.seed)
     built = _build(task, data)
     log, shared = _train(task, data, built, lambda done, total: report("train", done, total))
+    _seed(task.cell.seed)  # whether this cell trained the weights or found them must not matter
     _fit_features(data, built)
     total = built.sampler.test_episodes(task.protocol.episodes)
     outcome = evaluate(
@@ -79,32 +86,61 @@ def _run(task: CellTask, store: Store, started: datetime, report: Report) -> Rec
         built.sampler,
         total,
         built.metric,
-        transductive=not task.algorithm_info.inductive,
+        transductive=not task.algorithm.info.inductive,
         report=lambda done, total: report("test", done, total),
     )
     defined = np.isfinite(outcome.scores)
     if not defined.any():
         reason = f"{task.cell.metric} is undefined in all {len(defined)} test episodes"
         return store.put(unanswered(task, "failed", reason, started=started))
+    ways: list[int] = []
+    digest = episodes_digest(_noting_ways(built.sampler.batches(0, total, DIGEST_BATCH), ways))
     return store.put(
         Record(
             key=task.key,
             key_parts=task.key_parts,
-            cell=task.cell,
+            cell=_with_chance(task, ways),
             status="ok",
             mean=float(outcome.scores[defined].mean()),
             episodes=int(defined.sum()),
             undefined_episodes=int((~defined).sum()),
-            episodes_digest=episodes_digest(built.sampler.batches(0, total, DIGEST_BATCH)),
+            episodes_digest=digest,
             cost=_cost(built, log, outcome, shared=shared),
-            training=_training_notes(task, data, log),
+            training=_training_notes(task, data, built, log),
             provenance=provenance(
-                task, started, threads=torch.get_num_threads(), device=str(built.problem.compute.device)
+                task,
+                started,
+                threads=torch.get_num_threads(),
+                device=str(built.problem.compute.device),
             ),
             notes=task.notes,
         ),
         outcome.arrays(),
     )
+
+
+def _seed(seed: int) -> None:
+    """Seed every generator that a plugin may draw from without asking."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - the global generator is what such a plugin uses
+    torch.manual_seed(seed)
+
+
+def _noting_ways(batches: Iterator[EpisodeBatch], ways: list[int]) -> Iterator[EpisodeBatch]:
+    for batch in batches:
+        ways += [batch.way] * len(batch)
+        yield batch
+
+
+def _with_chance(task: CellTask, ways: list[int]) -> Cell:
+    """Return the cell with the chance level of these very episodes, where it is one over the way.
+
+    Under a protocol with a range of ways, and in task pools, the way is known only now.
+    """
+    if task.metric.info.chance != "1/way":
+        return task.cell
+    chance = math.fsum(1 / way for way in ways) / len(ways) if len(set(ways)) > 1 else 1 / ways[0]
+    return task.cell.model_copy(update={"chance": chance})
 
 
 def _build(task: CellTask, data: TaskData) -> _Built:
@@ -132,9 +168,9 @@ def _build(task: CellTask, data: TaskData) -> _Built:
     hyper = build_hyperparameters(
         algorithm_class.Hyperparameters, task.algorithm.info.options, task.algorithm.name
     )
-    info = task.algorithm_info
+    info = task.algorithm.info
     spec = TaskSpec(
-        kind=task.source_info.task_kind,
+        kind=task.source.info.task_kind,
         way=_largest_way(task, data),
         width=encoder.width,
         encoder=encoder if info.adapts_encoder else None,
@@ -156,7 +192,7 @@ def _train(
     task: CellTask, data: TaskData, built: _Built, report: Callable[[int, int], None]
 ) -> tuple[TrainingLog, bool]:
     """Leave trained weights in the model: from a shared checkpoint, or by training."""
-    name = task.algorithm_info.recipe
+    name = task.algorithm.info.recipe
     frozen = not any(p.requires_grad for p in built.model.encoder.parameters())
     own = any(p.requires_grad for p in built.model.algorithm.parameters())
     supervised = name == "supervised"
@@ -178,7 +214,7 @@ def _train(
         metric=built.metric,
         higher_is_better=task.cell.best >= task.cell.chance,
         val_episodes=task.protocol.val_episodes,
-        transductive=not task.algorithm_info.inductive,
+        transductive=not task.algorithm.info.inductive,
     )
     protocol = task.protocol
     budget = Budget(protocol.budget, protocol.seconds, protocol.selections, protocol.patience)
@@ -209,7 +245,8 @@ def _fit_features(data: TaskData, built: _Built) -> None:
     items = data.splits["train"].items
     chosen = items[np.linspace(0, len(items) - 1, min(FIT_EXAMPLES, len(items))).astype(np.int64)]
     built.model.eval()
-    algorithm.fit_features(built.model.embed_all(built.problem, built.problem.index(chosen)).clone())
+    features = built.model.embed_all(built.problem, built.problem.index(chosen))
+    algorithm.fit_features(features.clone())
 
 
 def _cost(built: _Built, log: TrainingLog, outcome: Evaluation, *, shared: bool) -> Cost:
@@ -225,11 +262,13 @@ def _cost(built: _Built, log: TrainingLog, outcome: Evaluation, *, shared: bool)
     )
 
 
-def _training_notes(task: CellTask, data: TaskData, log: TrainingLog) -> dict[str, Any]:
+def _training_notes(
+    task: CellTask, data: TaskData, built: _Built, log: TrainingLog
+) -> dict[str, Any]:
     pool = data.splits["test"]
     notes = log.as_dict()
     notes["unit"] = "tasks" if isinstance(pool, TaskPool) else "episodes"
     notes["test_way"] = task.cell.way
     notes["test_shot"] = task.cell.shot
-    notes["hyperparameters"] = dict(task.algorithm.info.options)
+    notes["hyperparameters"] = asdict(built.hyper)
     return notes

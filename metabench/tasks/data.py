@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,20 @@ class ClassPool:
 
     names: tuple[str, ...]
     members: tuple[IntArray, ...]
+
+    def __post_init__(self) -> None:
+        """Reject a pool from which an example could be on both sides of an episode.
+
+        Raises:
+            ValueError: If names and members differ in number, a name comes twice, or an example
+                belongs to two classes or twice to one.
+        """
+        if len(self.names) != len(self.members):
+            raise ValueError(f"{len(self.names)} class names for {len(self.members)} classes")
+        if twice := _repeated(self.names):
+            raise ValueError(f"class {twice!r} comes twice")
+        if (count := int(self.sizes.sum())) != len(self.items):
+            raise ValueError(f"{count - len(self.items)} examples belong to more than one class")
 
     @classmethod
     def from_labels(
@@ -77,6 +93,34 @@ class Task:
     support: IntArray | None = None
     query: IntArray | None = None
 
+    def __post_init__(self) -> None:
+        """Reject a task from which no episode could be drawn.
+
+        Raises:
+            ValueError: If items and targets differ in number, an item comes twice, a label is
+                negative, targets are neither int64 nor float32, or fixed sides overlap, repeat a
+                position, or point outside.
+        """
+        if self.targets.shape != self.items.shape or self.items.ndim != 1 or not len(self.items):
+            raise ValueError(
+                f"task {self.name!r}: items {self.items.shape} and targets {self.targets.shape} "
+                "are not two lists of one length"
+            )
+        if self.targets.dtype not in (np.int64, np.float32):
+            raise ValueError(f"task {self.name!r}: targets are {self.targets.dtype}")
+        if self.targets.dtype == np.int64 and self.targets.min() < 0:
+            raise ValueError(f"task {self.name!r}: label {self.targets.min()} is negative")
+        if len(np.unique(self.items)) != len(self.items):
+            raise ValueError(f"task {self.name!r} holds an example twice")
+        if self.query is not None and self.support is None:
+            raise ValueError(f"task {self.name!r} has a fixed query but no fixed support")
+        sides = [side for side in (self.support, self.query) if side is not None]
+        fixed = np.concatenate([np.empty(0, np.int64), *sides])
+        if len(fixed) and (fixed.min() < 0 or fixed.max() >= len(self.items)):
+            raise ValueError(f"task {self.name!r}: a fixed side points outside its examples")
+        if len(np.unique(fixed)) != len(fixed):
+            raise ValueError(f"task {self.name!r}: support and query share an example")
+
     @property
     def way(self) -> int:
         """Number of classes; 1 in regression."""
@@ -89,6 +133,15 @@ class TaskPool:
 
     tasks: tuple[Task, ...]
 
+    def __post_init__(self) -> None:
+        """Reject a name that comes twice.
+
+        Raises:
+            ValueError: If two tasks have one name.
+        """
+        if twice := _repeated(self.names):
+            raise ValueError(f"task {twice!r} comes twice")
+
     @property
     def names(self) -> tuple[str, ...]:
         """One name per task."""
@@ -97,7 +150,7 @@ class TaskPool:
     @property
     def items(self) -> IntArray:
         """Sorted indices of every example of any task."""
-        return np.unique(np.concatenate([t.items for t in self.tasks]))
+        return np.unique(np.concatenate([np.empty(0, np.int64), *(t.items for t in self.tasks)]))
 
 
 Pool = ClassPool | TaskPool
@@ -129,7 +182,8 @@ class TaskData:
 
         Raises:
             ValueError: If first dimensions differ, an index is out of range, a split is unknown,
-                or an example belongs to two splits.
+                a class or task is in two splits, or an example is in a split of classes and in
+                another one. (Tasks may share examples: one molecule is in many assays.)
         """
         lengths = {name: len(tensor) for name, tensor in self.inputs.items()}
         if len(set(lengths.values())) != 1:
@@ -138,8 +192,8 @@ class TaskData:
             raise ValueError(f"unknown splits {sorted(unknown)}; use {', '.join(SPLITS)}")
         if "test" not in self.splits:
             raise ValueError("a source needs a test split")
-        if self.groups is not None and len(self.groups) != len(self):
-            raise ValueError(f"{len(self.groups)} groups for {len(self)} examples")
+        if self.groups is not None and self.groups.shape != (len(self),):
+            raise ValueError(f"groups of shape {self.groups.shape} for {len(self)} examples")
         for split, pool in self.splits.items():
             items = pool.items
             if len(items) and (items[0] < 0 or items[-1] >= len(self)):
@@ -147,13 +201,14 @@ class TaskData:
         self._check_disjoint()
 
     def _check_disjoint(self) -> None:
-        pools = [(s, p) for s, p in self.splits.items() if isinstance(p, ClassPool)]
-        for position, (split, pool) in enumerate(pools):
-            for other, other_pool in pools[position + 1 :]:
-                if shared := np.intersect1d(pool.items, other_pool.items).size:
-                    raise ValueError(f"splits {split!r} and {other!r} share {shared} examples")
-                if same := set(pool.names) & set(other_pool.names):
-                    raise ValueError(f"splits {split!r} and {other!r} share {sorted(same)[:3]}")
+        for (split, pool), (other, other_pool) in combinations(self.splits.items(), 2):
+            tasks = isinstance(pool, TaskPool) and isinstance(other_pool, TaskPool)
+            shared = np.intersect1d(pool.items, other_pool.items).size
+            if shared and not tasks:
+                raise ValueError(f"splits {split!r} and {other!r} share {shared} examples")
+            same = set(pool.names) & set(other_pool.names)
+            if same and type(pool) is type(other_pool):
+                raise ValueError(f"splits {split!r} and {other!r} share {sorted(same)[:3]}")
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -180,6 +235,11 @@ class TaskData:
                         if fixed is not None:
                             _update(sha, side, fixed)
         return sha.hexdigest()
+
+
+def _repeated(names: tuple[str, ...]) -> str | None:
+    """Return a name that comes twice, if there is one."""
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def _update(sha: hashlib._Hash, label: str, array: npt.NDArray[np.generic]) -> None:

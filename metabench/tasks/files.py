@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -11,6 +13,17 @@ from metabench.errors import UnavailableError
 
 MAX_MEMBER_BYTES = 256 * 1024**2
 MAX_ARCHIVE_BYTES = 8 * 1024**3
+DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    NotImplementedError,  # a compression that zipfile does not know
+    RuntimeError,  # an encrypted member
+    ValueError,  # a header that makes no sense
+)
+"""What `zipfile` raises at an archive that it cannot read."""
 
 
 @dataclass
@@ -38,14 +51,18 @@ class SourceContext:
 
         Raises:
             UnavailableError: If there is no data directory or no such file.
+            ValueError: If the path leads out of the data directory.
         """
+        parts = PurePosixPath(path).parts
+        if not parts or PurePosixPath(path).is_absolute() or ".." in parts or "\\" in path:
+            raise ValueError(f"{self.source}: {path!r} is not a path below the data directory")
         remedy = f"`metabench data fetch {self.source}` says where to get it"
         if self.data_dir is None:
             raise UnavailableError(
                 f"{self.source} reads {path} below the data directory and none is set",
                 f"set METABENCH_DATA or --data; {remedy}",
             )
-        found = self.data_dir.joinpath(*PurePosixPath(path).parts)
+        found = self.data_dir.joinpath(*parts)
         if not found.exists():
             raise UnavailableError(f"{self.source}: {found} does not exist", remedy)
         self.used.append(found)
@@ -62,7 +79,8 @@ class SourceContext:
             Each member's name and bytes, sorted by name.
 
         Raises:
-            UnavailableError: If the archive is truncated, damaged, or unreasonably large.
+            UnavailableError: If the archive is truncated, damaged, or unreasonably large, or a
+                member's name leads out of it.
         """
         archive_path = self.file(path)
         try:
@@ -76,13 +94,19 @@ class SourceContext:
                 for info in infos:
                     if info.is_dir() or not info.filename.endswith(suffix):
                         continue
+                    name = PurePosixPath(info.filename)
+                    if name.is_absolute() or ".." in name.parts:
+                        raise UnavailableError(
+                            f"{archive_path}: member {info.filename!r} leads out of the archive",
+                            "get the upstream file again",
+                        )
                     if info.file_size > MAX_MEMBER_BYTES:
                         raise UnavailableError(
                             f"{archive_path}: member {info.filename} is {info.file_size} bytes",
                             "get the upstream file again",
                         )
                     yield info.filename, archive.read(info)
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
+        except DAMAGE as error:
             raise UnavailableError(
                 f"{archive_path} is not a complete zip archive ({error})",
                 "get the upstream file again",

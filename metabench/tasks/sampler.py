@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -82,30 +83,30 @@ class EpisodeSampler:
         self.pool = pool
         self.sampling = sampling
         self.split = split
-        self._key = np.array(sampling.stream(source_digest, split, seed), dtype=np.uint64)
+        self.stream = sampling.stream(source_digest, split, seed)
+        self._key = np.array(self.stream, dtype=np.uint64)
         self._groups = groups
         self._draw: Callable[[int, int], list[EpisodeBatch]]
         if sampling.group_disjoint and groups is None:
             raise InapplicableError("group-disjoint episodes need groups and the source has none")
         if isinstance(pool, TaskPool):
-            self._tasks = _large_enough(pool, sampling, split)
-            self._draw = self._draw_tasks
+            self._numbers = _large_enough(pool, sampling, split)
+            self._schedule = self._draws_in_turn(pool)
+            self._draw = self._one_by_one(self._draw_task)
             return
         self._classes = np.array(eligible_classes(split, pool.sizes.tolist(), sampling))
         self._members = [pool.members[c] for c in self._classes]
         self._sizes = pool.sizes[self._classes]
         self._offsets = np.concatenate([[0], np.cumsum(self._sizes)[:-1]])
         self._flat = np.concatenate(self._members)
-        if sampling.uneven or sampling.group_disjoint:
-            self._draw = self._draw_one_by_one
-        else:
+        if sampling.fixed_shape and not sampling.group_disjoint:
             self._draw = self._draw_even
+        else:
+            self._draw = self._one_by_one(self._draw_uneven)
 
     def test_episodes(self, requested: int) -> int:
         """Return how many test episodes there are: as requested, or draws times fixed tasks."""
-        if isinstance(self.pool, ClassPool):
-            return requested
-        return sum(self._draws_of(task) for task in self._tasks)
+        return requested if isinstance(self.pool, ClassPool) else len(self._schedule)
 
     def batches(self, start: int, stop: int, size: int) -> Iterator[EpisodeBatch]:
         """Yield episodes ``start .. stop-1`` in order, up to ``size`` of equal shape at a time.
@@ -130,7 +131,9 @@ class EpisodeSampler:
         return uniform.reshape(stop - first, -1)[:, :count]
 
     def _generator(self, episode: int) -> np.random.Generator:
-        return np.random.Generator(np.random.Philox(key=self._key, counter=episode * EPISODE_BLOCKS))
+        return np.random.Generator(
+            np.random.Philox(key=self._key, counter=episode * EPISODE_BLOCKS)
+        )
 
     def _draw_even(self, first: int, stop: int) -> list[EpisodeBatch]:
         way, shot = self.sampling.least_way, self.sampling.shot or 0
@@ -157,8 +160,17 @@ class EpisodeSampler:
         )
         return [EpisodeBatch(*support, *asked, way, self._classes[chosen])]
 
-    def _draw_one_by_one(self, first: int, stop: int) -> list[EpisodeBatch]:
-        return [self._draw_uneven(episode) for episode in range(first, stop)]
+    @staticmethod
+    def _one_by_one(
+        draw: Callable[[int], EpisodeBatch],
+    ) -> Callable[[int, int], list[EpisodeBatch]]:
+        """Draw a range of episodes singly; neighbours of equal shape become one batch."""
+
+        def draw_range(first: int, stop: int) -> list[EpisodeBatch]:
+            singles = [draw(episode) for episode in range(first, stop)]
+            return [_stacked(list(alike)) for _, alike in groupby(singles, _shape)]
+
+        return draw_range
 
     def _draw_uneven(self, episode: int) -> EpisodeBatch:
         rng = self._generator(episode)
@@ -170,10 +182,11 @@ class EpisodeSampler:
             if sides is not None:
                 break
         else:
+            shape = "uneven" if self.sampling.uneven else f"{self.sampling.shot}-shot"
             raise InapplicableError(
-                f"no group-disjoint {self.sampling.least_way}-way {self.sampling.shot}-shot "
+                f"no group-disjoint {self.sampling.least_way}-way {shape} "
                 f"{self.sampling.query}-query episode of the {self.split} split was found in "
-                f"{GROUP_ATTEMPTS} attempts"
+                f"{GROUP_ATTEMPTS} attempts (episode {episode})"
             )
         return EpisodeBatch(
             *_joined(rng, sides[0]), *_joined(rng, sides[1]), way, self._classes[chosen][None]
@@ -227,20 +240,23 @@ class EpisodeSampler:
         shots = np.floor(share * max(total - len(sizes), 0)).astype(np.int64) + 1
         return np.minimum(shots, rest).tolist(), query
 
-    def _draws_of(self, task: Task) -> int:
-        return 1 if task.support is not None else self.sampling.draws
+    def _draws_in_turn(self, pool: TaskPool) -> IntArray:
+        """The task of each test episode: every task once, then every task again.
 
-    def _draw_tasks(self, first: int, stop: int) -> list[EpisodeBatch]:
-        return [self._draw_task(episode) for episode in range(first, stop)]
+        So the first episodes already cover all tasks; a fixed support comes once.
+        """
+        fixed = np.array([pool.tasks[number].support is not None for number in self._numbers])
+        again = self._numbers[~fixed]
+        return np.concatenate([self._numbers, *[again] * (self.sampling.draws - 1)])
 
     def _draw_task(self, episode: int) -> EpisodeBatch:
+        assert isinstance(self.pool, TaskPool)
         rng = self._generator(episode)
         if self.split == "train":
-            number = int(rng.integers(len(self._tasks)))
+            number = int(rng.choice(self._numbers))
         else:
-            ends = np.cumsum([self._draws_of(task) for task in self._tasks])
-            number = int(np.searchsorted(ends, episode % ends[-1], side="right"))
-        task = self._tasks[number]
+            number = int(self._schedule[episode % len(self._schedule)])
+        task = self.pool.tasks[number]
         support, query = self._task_sides(rng, task)
         return EpisodeBatch(
             task.items[support][None],
@@ -255,7 +271,8 @@ class EpisodeSampler:
         everything = np.arange(len(task.items))
         if task.support is not None:
             rest = np.setdiff1d(everything, task.support)
-            return task.support, task.query if task.query is not None else rest
+            asked = task.query if task.query is not None else rest
+            return rng.permutation(task.support), rng.permutation(asked)
         order = rng.permutation(everything)
         size = self.sampling.shot or 1
         if self.sampling.support == "random" or task.targets.dtype != np.int64:
@@ -281,29 +298,40 @@ def episodes_digest(batches: Iterator[EpisodeBatch]) -> str:
     return sha.hexdigest()
 
 
-def _large_enough(pool: TaskPool, sampling: Sampling, split: str) -> tuple[Task, ...]:
+def _large_enough(pool: TaskPool, sampling: Sampling, split: str) -> IntArray:
+    """Positions of the tasks that can fill the support and leave a query."""
     size = sampling.shot or 1
-    tasks = tuple(t for t in pool.tasks if t.support is not None or len(t.items) > size)
-    if not tasks:
+    numbers = [n for n, task in enumerate(pool.tasks) if _fits(task, size, sampling.support)]
+    if not numbers:
         largest = max((len(t.items) for t in pool.tasks), default=0)
+        classes = min((t.way for t in pool.tasks), default=0)
         raise InapplicableError(
-            f"a support of {size} leaves no query in any task of the {split} split "
-            f"(largest task {largest})"
+            f"a support of {size} leaves no query in any task of the {split} split, or has no room "
+            f"for an example of each class (largest task {largest}, fewest classes {classes})"
         )
-    return tasks
+    return np.array(numbers, dtype=np.int64)
 
 
-def _by_class(
-    order: IntArray, targets: npt.NDArray[np.generic], size: int, rule: str
-) -> IntArray:
-    """Take ``size`` examples, by class share or equally, at least one of each class."""
+def _fits(task: Task, size: int, rule: str) -> bool:
+    if task.support is not None:
+        return task.query is None or len(task.query) > 0
+    if rule != "random" and task.targets.dtype == np.int64 and len(np.unique(task.targets)) > size:
+        return False
+    return len(task.items) > size
+
+
+def _by_class(order: IntArray, targets: npt.NDArray[np.generic], size: int, rule: str) -> IntArray:
+    """Take ``size`` examples, by class share or equally, at least one of each class.
+
+    Where a class has too few for an equal share, the others fill the support up.
+    """
     labels, counts = np.unique(targets, return_counts=True)
     share = counts / counts.sum() if rule == "stratified" else np.full(len(labels), 1 / len(labels))
-    take = np.maximum(np.floor(share * size).astype(np.int64), 1)
+    take = np.clip(np.floor(share * size).astype(np.int64), 1, counts)
     while take.sum() < size:
-        take[np.argmax(share * size - take)] += 1
-    while take.sum() > size and take.max() > 1:
-        take[np.argmax(take - share * size)] -= 1
+        take[np.argmax(np.where(take < counts, share * size - take, -np.inf))] += 1
+    while take.sum() > size:
+        take[np.argmax(np.where(take > 1, take - share * size, -np.inf))] -= 1
     return np.concatenate(
         [order[targets[order] == label][:k] for label, k in zip(labels, take, strict=True)]
     )
@@ -335,6 +363,22 @@ def _shuffled(
 ) -> tuple[IntArray, IntArray]:
     order = np.argsort(keys, axis=1, kind="stable")
     return np.take_along_axis(items, order, axis=1), np.take_along_axis(labels, order, axis=1)
+
+
+def _shape(batch: EpisodeBatch) -> tuple[int, int, int]:
+    return batch.way, batch.support.shape[1], batch.query.shape[1]
+
+
+def _stacked(singles: list[EpisodeBatch]) -> EpisodeBatch:
+    """Put episodes of equal shape into one batch."""
+    return EpisodeBatch(
+        np.concatenate([one.support for one in singles]),
+        np.concatenate([one.support_targets for one in singles]),
+        np.concatenate([one.query for one in singles]),
+        np.concatenate([one.query_targets for one in singles]),
+        singles[0].way,
+        np.concatenate([one.origins for one in singles]),
+    )
 
 
 def _joined(rng: np.random.Generator, parts: list[IntArray]) -> tuple[IntArray, IntArray]:

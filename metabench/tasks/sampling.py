@@ -53,6 +53,11 @@ class Sampling:
         return self.shot is None
 
     @property
+    def fixed_shape(self) -> bool:
+        """Whether every episode from classes has the same way and shots."""
+        return isinstance(self.way, int) and self.shot is not None
+
+    @property
     def class_examples(self) -> int:
         """Examples that a class must have to take part."""
         return MIN_UNEVEN_CLASS if self.shot is None else self.shot + (self.query or 1)
@@ -79,8 +84,13 @@ def eligible_classes(split: str, sizes: Sequence[int], sampling: Sampling) -> li
         Positions of the classes that are large enough.
 
     Raises:
-        InapplicableError: If they are fewer than the way, with the numbers.
+        InapplicableError: If they are fewer than the way, with the numbers, or the number of
+            queries is left open.
     """
+    if sampling.shot is not None and not sampling.query:
+        raise InapplicableError(
+            f"episodes from classes need a number of queries per class, not query={sampling.query}"
+        )
     need = sampling.class_examples
     eligible = [position for position, size in enumerate(sizes) if size >= need]
     if len(eligible) >= sampling.least_way:

@@ -1,13 +1,14 @@
 """Linear heads that are fitted on a support set.
 
-With ``S`` support examples the weights lie in the span of the support (representer theorem), so
-solvers work on ``[B, S, way]`` coefficients ``a`` with ``W = X^T a``, whatever the width ``d``.
+The fitted weights lie in the span of the ``S`` support examples (representer theorem), so solvers
+work on ``S`` coordinates where these are fewer than the width ``d``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from metabench.learners.contracts import Predictor
@@ -26,6 +27,18 @@ def centred(x: Tensor) -> tuple[Tensor, Tensor]:
     """
     mean = x.mean(1, keepdim=True)
     return x - mean, mean
+
+
+def span(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Coordinates of ``[B, S, d]`` examples in the space that they span.
+
+    Returns:
+        ``[B, S, r]`` coordinates and the ``[B, d, r]`` orthonormal basis, ``r = min(S, d)``.
+    """
+    if x.shape[1] >= x.shape[2]:
+        return x, torch.eye(x.shape[2], dtype=x.dtype, device=x.device).expand(len(x), -1, -1)
+    basis, triangular = torch.linalg.qr(x.mT)
+    return triangular.mT, basis
 
 
 def linear_predictor(

@@ -13,7 +13,7 @@ from metabench.learners.contracts import (
     Support,
     one_hot,
 )
-from metabench_algorithms._linear import centred, linear_predictor, prepare
+from metabench_algorithms._linear import centred, linear_predictor, prepare, span
 from metabench_algorithms._logistic import fit_logistic
 
 
@@ -50,6 +50,7 @@ class LogisticProbe(Algorithm[Tensor]):
         x, mean = centred(transform(support.x))
         penalty = (2.0 if support.way == 2 else 1.0) / self.hyper.inverse_penalty  # noqa: PLR2004
         target = one_hot(support.y, support.way, x.dtype)
-        a, bias = fit_logistic(x @ x.transpose(1, 2), target, penalty)
-        weight = x.transpose(1, 2) @ a
+        reduced, basis = span(x)
+        weight, bias = fit_logistic(reduced, target, penalty)
+        weight = basis @ weight
         return linear_predictor(weight, bias - mean @ weight, transform)

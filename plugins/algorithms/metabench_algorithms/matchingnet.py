@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from metabench.learners.contracts import Algorithm, Hyperparameters, Predictor, Support, TaskSpec
 from metabench_algorithms._compare import class_logsumexp, cosine
@@ -21,11 +21,15 @@ class MatchingNetHyperparameters(Hyperparameters):
         fce: Embed each example in the context of the whole support set (appendix A).
         processing_steps: Reads ``K`` of the support set per query, with ``fce``. The paper leaves
             it open; 5 is from Vinyals, Bengio & Kudlur (2016), "Order matters", arXiv:1511.06391.
+        context_width: With ``fce``, embeddings wider than this are first mapped to it by a learned
+            linear map. The paper's are 64 wide; LSTMs as wide as 4,096 n-gram counts would have
+            hundreds of millions of weights. 256 is ours.
     """
 
     scale: float = 1.0
     fce: bool = False
     processing_steps: int = 5
+    context_width: int = 256
 
 
 class MatchingNet(Algorithm[Tensor]):
@@ -44,16 +48,20 @@ class MatchingNet(Algorithm[Tensor]):
     def __init__(self, task: TaskSpec, hyper: MatchingNetHyperparameters | None = None) -> None:
         super().__init__(task, hyper)
         if self.hyper.fce:
-            self.support_context = SupportContext(task.width)
-            self.query_context = QueryContext(task.width, self.hyper.processing_steps)
+            width = min(task.width, self.hyper.context_width)
+            wide = task.width > width
+            self.narrow = nn.Linear(task.width, width, bias=False) if wide else nn.Identity()
+            self.support_context = SupportContext(width)
+            self.query_context = QueryContext(width, self.hyper.processing_steps)
 
     def adapt(self, support: Support[Tensor]) -> Predictor[Tensor]:
         """Embed the support in its context: ``[B, Q, d] -> [B, Q, way]`` log-probabilities."""
-        memory = self.support_context(support.x) if self.hyper.fce else support.x
+        fce = self.hyper.fce
+        memory = self.support_context(self.narrow(support.x)) if fce else support.x
 
         def predict(query: Tensor) -> Tensor:
-            if self.hyper.fce:
-                query = self.query_context(query, memory)
+            if fce:
+                query = self.query_context(self.narrow(query), memory)
             attention = (self.hyper.scale * cosine(query, memory)).log_softmax(-1)
             return class_logsumexp(attention, support.y, support.way)
 

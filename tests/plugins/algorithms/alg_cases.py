@@ -1,13 +1,13 @@
-"""What the tests of the algorithms share: building one by name, and episodes with known structure."""
+"""What the tests of the algorithms share: learners by name, and episodes of known structure."""
 
 from __future__ import annotations
 
 import importlib
 
-import metabench_algorithms as plugin
 import torch
 from torch import nn
 
+import metabench_algorithms as plugin
 from metabench.learners.contracts import Encoder, Query, Support, TaskSpec, build_hyperparameters
 
 INFOS = {info.name: info for info in plugin.metabench_algorithms()}

@@ -7,11 +7,11 @@ import torch
 from alg_cases import build, episodes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metabench_algorithms._compare import class_logsumexp, negative_squared_distance
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from torch.nn import functional as F
 
 from metabench.learners.contracts import Support, task_loss
+from metabench_algorithms._compare import class_logsumexp, negative_squared_distance
 
 
 @settings(max_examples=30, deadline=None)
@@ -72,9 +72,7 @@ def test_matchingnet_is_equations_1_and_2(scale):
 @torch.no_grad()
 def assert_attention(scores, queries, memory, labels, scale=1.0):
     for q, row in zip(queries, scores, strict=True):
-        kernel = [
-            math.exp(scale * (float(q @ x) / float(q.norm() * x.norm()) - 1)) for x in memory
-        ]
+        kernel = [math.exp(scale * (float(q @ x) / float(q.norm() * x.norm()) - 1)) for x in memory]
         for c in range(len(row)):
             p = sum(k for k, y in zip(kernel, labels, strict=True) if y == c) / sum(kernel)
             assert math.isclose(float(row[c]), math.log(p), rel_tol=1e-9, abs_tol=1e-9)

@@ -30,7 +30,7 @@ def unit(x, *, normalize):
 @settings(max_examples=30, deadline=None)
 @given(problem=problems, c=st.sampled_from([0.01, 1.0, 30.0]), normalize=st.booleans())
 def test_logistic_probe_is_scikit_learns(problem, c, normalize):
-    support, query = episodes(**problem)
+    support, query = episodes(**problem, dtype=torch.float64)
     way, width = problem["way"], problem["width"]
     algorithm = build(
         "logistic-probe", way=way, width=width, inverse_penalty=c, normalize=normalize
@@ -40,6 +40,19 @@ def test_logistic_probe_is_scikit_learns(problem, c, normalize):
         oracle = LogisticRegression(C=c, max_iter=20000, tol=1e-9)
         oracle.fit(unit(support.x[b], normalize=normalize), support.y[b].numpy())
         expected = oracle.predict_proba(unit(query.x[b], normalize=normalize))
+        np.testing.assert_allclose(found[b].numpy(), expected, atol=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(problem=problems)
+def test_logistic_probe_is_scikit_learns_in_single_precision(problem):
+    support, query = episodes(**problem)
+    way, width = problem["way"], problem["width"]
+    found = build("logistic-probe", way=way, width=width).adapt(support)(query.x).softmax(-1)
+    for b in range(2):
+        oracle = LogisticRegression(max_iter=20000, tol=1e-9)
+        oracle.fit(unit(support.x[b], normalize=True), support.y[b].numpy())
+        expected = oracle.predict_proba(unit(query.x[b], normalize=True))
         np.testing.assert_allclose(found[b].numpy(), expected, atol=1e-4)
 
 

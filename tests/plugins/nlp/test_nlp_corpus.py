@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import combinations
 
+import numpy as np
 import pytest
 
 from metabench.tasks.files import SourceContext
@@ -44,12 +44,15 @@ def test_no_utterance_twice(utterances):
 
 
 def test_no_near_duplicates(utterances):
-    tokens = [(frozenset(WORDS.findall(text.lower())), text) for _, _, text in utterances]
-    near = [
-        (one, other)
-        for (a, one), (b, other) in combinations(tokens, 2)
-        if len(a & b) >= 0.8 * len(a | b)
-    ]
+    sets = [set(WORDS.findall(text.lower())) for _, _, text in utterances]
+    column = {word: number for number, word in enumerate(sorted(set.union(*sets)))}
+    member = np.zeros((len(sets), len(column)), dtype=np.float32)
+    for row, words in enumerate(sets):
+        member[row, [column[word] for word in words]] = 1
+    shared = member @ member.T
+    sizes = member.sum(1)
+    jaccard = np.triu(shared / (sizes[:, None] + sizes - shared), 1)
+    near = [(utterances[i][2], utterances[j][2]) for i, j in np.argwhere(jaccard >= 0.8)]
     assert near == []
 
 

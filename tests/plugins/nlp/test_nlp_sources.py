@@ -47,8 +47,7 @@ def clinc(tmp_path):
     domains = {domain: [f"{domain}_{i}" for i in range(2)] for domain in DOMAINS}
     names = [name for intents in domains.values() for name in intents]
     data = {
-        part: [[f"{part} says {name}", name] for name in names]
-        for part in ("train", "val", "test")
+        part: [[f"{part} says {name}", name] for name in names] for part in ("train", "val", "test")
     }
     data |= {f"oos_{part}": [[f"odd {part}", "oos"]] for part in ("train", "val", "test")}
     write(tmp_path, "nlp/clinc150/data_full.json", json.dumps(data, indent=1))
@@ -127,7 +126,7 @@ def test_repeated_texts_are_dropped(banking):
 
 
 def test_mark():
-    words = "the bridge over the river".split()
+    words = ["the", "bridge", "over", "the", "river"]
     assert mark(words, [0, 1], [4]) == "[E1] the bridge [/E1] over the [E2] river [/E2]"
     assert mark(words, [4], [1]) == "the [E2] bridge [/E2] over the [E1] river [/E1]"
     for head, tail in (([5], [0]), ([-1], [0]), ([], [0]), ([0, 1], [1]), ([0, 4], [2])):
@@ -183,8 +182,8 @@ def test_a_csv_cut_at_a_line_is_noticed(banking):
     [
         (lambda text: text[: len(text) // 2], ("line ", "column ", "not JSON")),
         (lambda text: text.replace('"val"', '"valid"'), ("key 'val'",)),
-        (lambda text: "[]", ("line 1", "expected a dict, found a list")),
-        (lambda text: "[" * 100_000, ("nested too deeply",)),
+        (lambda _: "[]", ("line 1", "expected a dict, found a list")),
+        (lambda _: "[" * 100_000, ("nested too deeply",)),
         (lambda text: text.replace('"test says work_1",', ""), ("test[9]", "pair")),
         (lambda text: text.replace('"work_1"', '"work_9"'), ("train[9]", "no split")),
     ],
@@ -241,7 +240,7 @@ def test_class_labels_are_decoded(tmp_path, monkeypatch):
         text=datasets.Value("string"), label=datasets.ClassLabel(names=["no", "yes"])
     )
     table = datasets.Dataset.from_dict({"text": ["a", "b"], "label": [1, 0]}, features=features)
-    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: {"train": table})
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: {"train": table})
     found = list(hub_utterances("some/where", revision="0" * 40))
     assert [(u.text, u.label) for u in found] == [("a", "yes"), ("b", "no")]
 
@@ -260,7 +259,5 @@ def test_an_unreachable_hub_is_unavailable(monkeypatch):
         raise ConnectionError("no network")
 
     monkeypatch.setattr(datasets, "load_dataset", refuse)
-    with pytest.raises(UnavailableError, match="no network.*hf download"):
+    with pytest.raises(UnavailableError, match=r"no network.*hf download"):
         list(hub_utterances("PolyAI/banking77", revision="0" * 40))
-
-

@@ -44,7 +44,7 @@ class HashedNgrams(Encoder):
         char_ngrams: tuple[int, int] = (3, 5),
     ) -> None:
         super().__init__()
-        from sklearn.feature_extraction import FeatureHasher  # noqa: PLC0415 - a second to import
+        from sklearn.feature_extraction import FeatureHasher  # noqa: PLC0415 - slow to import
         from sklearn.feature_extraction.text import CountVectorizer  # noqa: PLC0415
 
         del spec

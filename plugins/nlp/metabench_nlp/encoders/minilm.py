@@ -13,6 +13,7 @@ the architecture is fixed here: no configuration file of the folder is trusted.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -108,12 +109,23 @@ def find_folder(path: str = "") -> Path:
 def _from_hub() -> Path:
     import huggingface_hub  # noqa: PLC0415 - not needed where the package is installed
 
-    try:
+    def snapshot(*, cached: bool) -> Path:
         return Path(
             huggingface_hub.snapshot_download(
-                HUB_ID, revision=HUB_REVISION, allow_patterns=list(FILES), etag_timeout=5
+                HUB_ID,
+                revision=HUB_REVISION,
+                allow_patterns=list(FILES),
+                local_files_only=cached,
+                etag_timeout=5,
             )
         )
+
+    try:
+        with contextlib.suppress(OSError, ValueError):
+            folder = snapshot(cached=True)
+            if all((folder / name).is_file() for name in FILES):
+                return folder
+        return snapshot(cached=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise UnavailableError(
             f"minilm: no local model, and {HUB_ID} could not be downloaded"

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from metabench.learners.contracts import Encoder, Inputs
 
-CHUNK_TOKENS = 1024
+CHUNK_TOKENS = 512
 """Tokens per pass on a CPU: small enough for its caches; rows are sorted, so few are padding."""
 
 
@@ -35,7 +35,7 @@ class PooledTransformer(Encoder):
         out = torch.empty(len(ids), self.width, device=ids.device)
         order = torch.argsort(length, descending=True, stable=True)
         sizes = length[order].tolist()
-        budget = CHUNK_TOKENS if ids.device.type == "cpu" else 64 * CHUNK_TOKENS
+        budget = CHUNK_TOKENS if ids.device.type == "cpu" else 128 * CHUNK_TOKENS
         start = 0
         while start < len(sizes):
             longest = max(1, sizes[start])
@@ -62,7 +62,9 @@ def file_digest(path: Path) -> str:
 def quiet_transformers() -> Iterator[Any]:
     """Import transformers and keep its progress bars and loading report off the screen."""
     import transformers  # noqa: PLC0415 - seconds that only a cell with such an encoder needs
-    from transformers.utils import logging  # noqa: PLC0415
+    from transformers.utils import logging as library_logging  # noqa: PLC0415
+
+    logging: Any = library_logging  # the functions have no annotations
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

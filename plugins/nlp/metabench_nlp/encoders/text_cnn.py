@@ -29,7 +29,8 @@ class TextCNN(Encoder):
         vocabulary: Hash buckets; bucket 0 is padding.
         embedding: Length of a word embedding.
         filters: Filters of each width.
-        widths: Words that a filter spans.
+        widths: Words that a filter spans; Kim's 3, 4 and 5 are for sentences of reviews, and
+            on requests of ten words shorter filters transfer better to unseen classes.
         dropout: Share of the pooled features that is dropped in training; Kim's 0.5 is for a
             single linear layer, and embeddings to be compared are better left whole.
         max_words: Where texts are cut.
@@ -39,10 +40,10 @@ class TextCNN(Encoder):
         self,
         spec: InputSpec,
         *,
-        vocabulary: int = 2**14,
+        vocabulary: int = 2**13,
         embedding: int = 64,
         filters: int = 80,
-        widths: Sequence[int] = (2, 3, 4),
+        widths: Sequence[int] = (1, 2, 3),
         dropout: float = 0.0,
         max_words: int = 128,
     ) -> None:
@@ -52,6 +53,7 @@ class TextCNN(Encoder):
         self._vocabulary = vocabulary
         self._max_words = max_words
         self.words = nn.Embedding(vocabulary, embedding, padding_idx=0)
+        self.widths = tuple(widths)
         self.convolutions = nn.ModuleList(nn.Conv1d(embedding, filters, w) for w in widths)
         self.dropout = nn.Dropout(dropout)
 
@@ -73,14 +75,15 @@ class TextCNN(Encoder):
         ids, length = inputs["ids"], inputs["length"]
         ids = ids[:, : _longest(ids, length)]
         words = self.words(ids).transpose(1, 2)
-        pooled = []
-        for convolution in self.convolutions:
-            margin = convolution.kernel_size[0] - 1
-            found = convolution(F.pad(words, (margin, margin)))
+        pooled: list[Tensor] = []
+        for width, convolution in zip(self.widths, self.convolutions, strict=True):
+            margin = width - 1
+            found: Tensor = convolution(F.pad(words, (margin, margin)))
             steps = torch.arange(found.shape[-1], device=ids.device)
             beyond = steps >= (length.clamp_min(1) + margin).unsqueeze(-1)
             pooled.append(found.masked_fill(beyond.unsqueeze(-2), -torch.inf).amax(-1))
-        return self.dropout(F.relu(torch.cat(pooled, dim=-1)))
+        embedded: Tensor = self.dropout(F.relu(torch.cat(pooled, dim=-1)))
+        return embedded
 
 
 def _longest(ids: Tensor, length: Tensor) -> int:

@@ -33,11 +33,10 @@ def banking77(context: SourceContext, *, hub: str = "", revision: str = "") -> T
     """
     notes = ["upstream train and test merged"]
     if hub:
-        found = hub_utterances(hub, revision=revision)
+        found = list(hub_utterances(hub, revision=revision))
         notes.append(f"read from {hub} {revision}".rstrip())
     else:
-        found = _utterances(context, (BANKING_TRAIN, BANKING_TEST), notes)
-    found = list(found)
+        found = list(_utterances(context, (BANKING_TRAIN, BANKING_TEST), notes))
     return task_data(context.source, found, committed_split("banking77"), notes)
 
 

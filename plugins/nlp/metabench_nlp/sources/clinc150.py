@@ -64,7 +64,7 @@ def _domains(file: Upstream) -> dict[str, str]:
     if set(content) != known:
         odd = sorted(set(content) ^ known)
         raise broken(file.path, "line 1", f"domains missing or unknown: {', '.join(odd)}")
-    domain_of = {}
+    domain_of: dict[str, str] = {}
     for domain in sorted(content):
         if not isinstance(content[domain], list):
             raise broken(file.path, f"domain {domain!r}", "expected a list of intents")

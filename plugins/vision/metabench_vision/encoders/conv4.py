@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metabench.learners.contracts import Encoder, Inputs, InputSpec
+from metabench_vision.encoders.copies import embed_copies
 from metabench_vision.encoders.scaling import channels_last, image_shape, unit
 
 BLOCKS = 4
@@ -50,3 +53,12 @@ class Conv4(Encoder):
                 x = F.max_pool2d(x, 2)
             x = F.relu(x)
         return x.flatten(1)
+
+    def forward_copies(self, weights: Mapping[str, Tensor], inputs: Inputs) -> Tensor:
+        """Embed ``pixels`` ``[T, n, C, H, W]`` with ``T`` copies of the weights: ``[T, n, width]``.
+
+        Each copy normalises by the statistics of its own batch; buffers are neither read nor
+        written.
+        """
+        pixels = unit(inputs, weights["convolutions.0.weight"].dtype)
+        return embed_copies(weights, pixels, BLOCKS)

@@ -44,11 +44,11 @@ MIN_FACES = 8
 MAX_SIMILARITY = 0.93
 """Cosine of two shapes in a reference face above which they are the same class."""
 PER_CLASS = 20
-SIZE = 28
+SIZE = 20
 
 FONT_SIZE = 80
 CANVAS = 2 * SIZE  # distorted at twice the size, then averaged down
-BODY = 40  # longest side of an undistorted glyph on the canvas
+BODY = 28  # longest side of an undistorted glyph on the canvas
 LETTERS = ("Lu", "Ll", "Lo")
 
 
@@ -103,7 +103,7 @@ def glyphs(context: SourceContext) -> TaskData:
         context: Unused; nothing is read but matplotlib's own fonts.
 
     Returns:
-        ``pixels`` ``[20 * classes, 1, 28, 28]`` with ink = 255; groups are faces.
+        ``pixels`` ``[20 * classes, 1, 20, 20]`` with ink = 255; groups are faces.
     """
     del context
     faces = [Face.load(name) for name in FACES]
@@ -212,7 +212,7 @@ def examples(faces: list[Face], character: str) -> Iterator[tuple[int, npt.NDArr
         character: The class.
 
     Yields:
-        Index of the face, and ``[28, 28]`` pixels.
+        Index of the face, and ``[20, 20]`` pixels.
     """
     able = [i for i, face in enumerate(faces) if ord(character) in face.characters]
     # Raw Philox output is the same in every numpy version; Generator's methods need not be.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import resources
 
 import numpy as np
@@ -97,12 +98,14 @@ def _listed(context: SourceContext, known: set[int]) -> tuple[list[int], dict[st
                 raise UnavailableError(
                     f"{path} line {number}: {line!r} is not 'path, fine class, coarse class'", AGAIN
                 )
+            if fields[0] in row_of:
+                raise UnavailableError(f"{path} line {number}: {fields[0]} is listed twice", AGAIN)
             row_of[fields[0]] = len(labels)
             labels.append(int(fields[1]))
     return labels, row_of
 
 
-def _images(context: SourceContext, wanted: dict[str, int]) -> list[tuple[str, Pixels]]:
+def _images(context: SourceContext, wanted: dict[str, int]) -> Iterator[tuple[str, Pixels]]:
     root = context.data_dir
     archive = ARCHIVES[0]
     if root is not None and not any(
@@ -110,9 +113,7 @@ def _images(context: SourceContext, wanted: dict[str, int]) -> list[tuple[str, P
     ):
         folder = ARCHIVES[1].removesuffix(".zip")
         archive = ARCHIVES[1] if (root / folder).is_dir() else archive
-    found = []
     for name, data, place in archive_or_folder(context, archive, ".jpg"):
         file = name.partition("dataset/")[2]
         if file in wanted:
-            found.append((file, colour(data, place, SIZE)))
-    return found
+            yield file, colour(data, place, SIZE)
