@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import click
 from rich.console import Group
@@ -17,7 +17,7 @@ from rich.text import Text
 from metabench.cli._common import make_console
 from metabench.runs.jobs import Progress
 from metabench.runs.record import Record
-from metabench.runs.run import Watcher
+from metabench.runs.watcher import Watcher
 
 MINUTE, HOUR = 60, 3600
 PLAIN_SECONDS = 10.0
@@ -53,7 +53,7 @@ class ConsoleWatcher(Watcher):
         if self._console.is_terminal and not quiet:
             self._live = Live(console=self._console, transient=True, refresh_per_second=5)
 
-    def __enter__(self) -> ConsoleWatcher:
+    def __enter__(self) -> Self:
         """Begin to show."""
         if self._live is not None:
             self._live.start()
@@ -73,10 +73,10 @@ class ConsoleWatcher(Watcher):
         """Print a warning."""
         self._print(f"metabench: warning: {text}")
 
-    def preparing(self, count: int) -> None:
-        """Say that sources or features are made for the first time."""
+    def preparing(self, labels: Sequence[str]) -> None:
+        """Name the sources and embeddings that are made for the first time."""
         if not self._quiet:
-            self._print(f"preparing {count} source{'s' if count > 1 else ''} or embeddings")
+            self._print("first of all: " + ", ".join(labels))
 
     def planned(self, total: int, answered: int, seconds: float) -> None:
         """Say how much there is to do."""

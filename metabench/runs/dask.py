@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from metabench.errors import UnavailableError
-from metabench.runs.jobs import Job, Outcome, Progress, call, in_turn
+from metabench.runs.jobs import Job, Outcome, Progress, Turns, call
 
 try:
     import distributed

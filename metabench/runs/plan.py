@@ -2,51 +2,55 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from metabench.errors import InapplicableError, MetabenchError, UsageError, unknown_name
+from metabench.errors import InapplicableError, UsageError, unknown_name
 from metabench.hookspecs import AlgorithmInfo, EncoderInfo, MetricInfo, TaskSourceInfo
 from metabench.registry.catalogue import Catalogue, Entry
-from metabench.registry.targets import code_digest, missing_modules
+from metabench.registry.targets import missing_modules
+from metabench.runs.outcomes import Verdict
+from metabench.runs.parts import code_of, make_part, with_variants
 from metabench.runs.protocol import Protocol
-from metabench.runs.record import Cell, Status, digest_of
+from metabench.runs.record import Cell, digest_of
 from metabench.runs.request import RunRequest
-from metabench.runs.suite import Suite, find_suite
 from metabench.runs.suite import Entry as SuiteEntry
+from metabench.runs.suite import Suite, find_suite
 from metabench.runs.tasks import CellTask, Part, Place, Prepared
 from metabench.tasks.sampling import Sampling, eligible_classes
 
 ANY = "*"
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Why a cell will not be run.
-
-    Attributes:
-        status: ``inapplicable``, ``unavailable`` or ``failed``.
-        reason: One line.
-    """
-
-    status: Status
-    reason: str
+SourceEntry = Entry[TaskSourceInfo]
+SourcePart = Part[TaskSourceInfo]
+EncoderPart = Part[EncoderInfo]
+AlgorithmPart = Part[AlgorithmInfo]
 
 
 @dataclass(frozen=True)
 class Draft:
     """A cell before its source and encoder are known well enough for a key."""
 
-    source: Part
-    encoder: Part | None
-    algorithm: Part
-    metric: Part
+    source: SourcePart
+    encoder: EncoderPart | None
+    algorithm: AlgorithmPart
+    metric: Part[MetricInfo]
     protocol: Protocol
     seed: int
     verdict: Verdict | None = None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the encoder is applied once and for all."""
+        return self.encoder is not None and not self.encoder.info.trainable
+
+    @property
+    def order(self) -> tuple[str, str, str, str, int]:
+        """Where the cell stands in the plan; cells that share a checkpoint are neighbours."""
+        encoder = self.encoder.name if self.encoder else ""
+        return self.source.name, self.protocol.name, encoder, self.algorithm.name, self.seed
 
 
 @dataclass
@@ -70,6 +74,15 @@ class Planned:
     verdict: Verdict | None
 
 
+@dataclass(frozen=True)
+class _Choice:
+    """What the user and the suite choose from what is installed."""
+
+    suite: Suite
+    request: RunRequest
+    catalogue: Catalogue
+
+
 def draft_cells(request: RunRequest, catalogue: Catalogue) -> list[Draft]:
     """Cross the suite with the request.
 
@@ -84,125 +97,141 @@ def draft_cells(request: RunRequest, catalogue: Catalogue) -> list[Draft]:
         UsageError: If a name is unknown, or nothing is left to run.
     """
     suite = find_suite(request.suite)
+    catalogue = with_variants(catalogue, suite)
     for domain in request.domains:
         if domain not in catalogue.domains:
             raise unknown_name("domain", domain, catalogue.domains)
-    named = {name: catalogue.source(name) for name in request.sources}
-    drafts: list[Draft] = []
-    for entry, source in _sources(suite, request, catalogue, named):
-        drafts += _drafts_of_source(suite, entry, source, request, catalogue)
-    if not drafts:
-        raise UsageError(_nothing_left(suite, request))
-    return sorted(drafts, key=_order)
+    choice = _Choice(suite, request, catalogue)
+    chosen = list(_sources(choice))
+    _check_all_chosen(suite, request, {source.info.domain for _, source in chosen})
+    # An algorithm is read from disk for its digest: once, not once for each source.
+    parts = {
+        name: make_part(catalogue.algorithm(name), name)
+        for entry, _ in chosen
+        for name in _algorithms(choice, entry)
+    }
+    drafts = {
+        (draft.protocol.digest, *draft.order): draft
+        for entry, source in chosen
+        for draft in _drafts_of_source(choice, entry, source, parts)
+    }
+    return sorted(drafts.values(), key=lambda draft: (draft.order, draft.protocol.digest))
 
 
-def _sources(
-    suite: Suite, request: RunRequest, catalogue: Catalogue, named: Mapping[str, Entry]
-) -> Iterator[tuple[SuiteEntry, Entry]]:
+def _sources(choice: _Choice) -> Iterator[tuple[SuiteEntry, SourceEntry]]:
     """Pair each chosen source with the suite's entry for it."""
+    suite, request, catalogue = choice.suite, choice.request, choice.catalogue
+    named = {name: catalogue.source(name) for name in request.sources}
     if suite.entries:
         pairs = [(e, catalogue.source(name)) for e in suite.entries for name in e.sources]
     else:
         pairs = [
             (_membership(suite, entry), entry)
             for name, entry in catalogue.sources.items()
-            if suite.name in _source_info(entry).suites or name in named
+            if suite.name in entry.info.suites or name in named
         ]
     covered = {source.info.name for _, source in pairs}
     pairs += [
-        (SuiteEntry(sources=(name,)), entry)
-        for name, entry in named.items()
-        if name not in covered
+        (SuiteEntry(sources=(name,)), entry) for name, entry in named.items() if name not in covered
     ]
     for entry, source in pairs:
         chosen = not named or source.info.name in named
-        if chosen and (not request.domains or _source_info(source).domain in request.domains):
+        if chosen and (not request.domains or source.info.domain in request.domains):
             yield entry, source
 
 
-def _membership(suite: Suite, source: Entry) -> SuiteEntry:
-    settings = dict(_source_info(source).suites.get(suite.name, {}))
+def _check_all_chosen(suite: Suite, request: RunRequest, domains: Collection[str]) -> None:
+    """Refuse to leave out what the user asked for."""
+    missing = [domain for domain in request.domains if domain not in domains]
+    if not missing and domains:
+        return
+    which = "" if not missing else f" of the domain {' or '.join(map(repr, missing))}"
+    if request.sources:
+        raise UsageError(f"--sources {','.join(request.sources)} names no source{which}")
+    raise UsageError(
+        f"suite {suite.name!r} has no source{which}; name one with --sources, "
+        "`metabench list sources` shows them"
+    )
+
+
+def _membership(suite: Suite, source: SourceEntry) -> SuiteEntry:
+    settings = dict(source.info.suites.get(suite.name, {}))
     shots = settings.pop("shots", ())
     return SuiteEntry(sources=(source.info.name,), shots=tuple(shots), protocol=settings)
 
 
 def _drafts_of_source(
-    suite: Suite, entry: SuiteEntry, source: Entry, request: RunRequest, catalogue: Catalogue
+    choice: _Choice, entry: SuiteEntry, source: SourceEntry, parts: Mapping[str, AlgorithmPart]
 ) -> Iterator[Draft]:
-    info = _source_info(source)
-    part = make_part(source, source.info.name)
+    suite, request, catalogue = choice.suite, choice.request, choice.catalogue
+    info = source.info
+    part = make_part(source, info.name)
     metric = make_part(catalogue.metric(info.metric), info.metric)
-    encoders = _encoders(suite, entry, request, catalogue, info.modality)
-    algorithms = _algorithms(suite, entry, request, catalogue)
+    encoders: list[EncoderPart | None] = [
+        make_part(catalogue.encoder(name), name)
+        for name in _encoders(choice, entry, info.modality)
+    ]
+    algorithms = [parts[name] for name in _algorithms(choice, entry)]
+    seeds = request.seeds or suite.seeds
     for shot in request.shots or entry.shots or suite.shots:
-        protocol = suite.make_protocol(
-            shot,
-            info.metric,
-            entry.protocol,
-            request.protocol_changes,
-        )
+        protocol = suite.make_protocol(shot, info.metric, entry.protocol, request.protocol_changes)
         for algorithm in algorithms:
-            used = encoders if _algorithm_info(algorithm.info).uses_encoder else [None]
-            for encoder in used:
-                for seed in request.seeds or suite.seeds:
-                    verdict = _verdict(info, encoder, algorithm)
+            for encoder in encoders or [None] if algorithm.info.uses_encoder else [None]:
+                verdict = _verdict(info, encoder, algorithm.info)
+                for seed in seeds:
                     yield Draft(part, encoder, algorithm, metric, protocol, seed, verdict)
 
 
-def _encoders(
-    suite: Suite, entry: SuiteEntry, request: RunRequest, catalogue: Catalogue, modality: str
-) -> list[Part | None]:
-    names = request.encoders or entry.encoders
-    if not names:
-        names = tuple(
+def _encoders(choice: _Choice, entry: SuiteEntry, modality: str) -> tuple[str, ...]:
+    if names := choice.request.encoders or entry.encoders:
+        return names
+    usable = {
+        name: found.info
+        for name, found in choice.catalogue.encoders.items()
+        if _accepts(found.info, modality)
+    }
+    of_suite = tuple(name for name, info in usable.items() if choice.suite.name in info.suites)
+    # A suite of the user's own, or a modality that no encoder of the suite accepts.
+    return of_suite or tuple(name for name, info in usable.items() if not info.argument)
+
+
+def _algorithms(choice: _Choice, entry: SuiteEntry) -> tuple[str, ...]:
+    return (
+        choice.request.algorithms
+        or entry.algorithms
+        or tuple(
             name
-            for name, found in catalogue.encoders.items()
-            if suite.name in _encoder_info(found.info).suites
-            and _accepts(_encoder_info(found.info), modality)
+            for name, found in choice.catalogue.algorithms.items()
+            if {choice.suite.name, ANY} & set(found.info.suites)
         )
-    if not names:  # a suite of the user's own, or a modality that no encoder of the suite accepts
-        names = tuple(
-            name
-            for name, found in catalogue.encoders.items()
-            if not _encoder_info(found.info).argument
-            and _accepts(_encoder_info(found.info), modality)
-        )
-    return [make_part(catalogue.encoder(name), name) for name in names]
+    )
 
 
-def _algorithms(
-    suite: Suite, entry: SuiteEntry, request: RunRequest, catalogue: Catalogue
-) -> list[Part]:
-    names = request.algorithms or entry.algorithms
-    if not names:
-        names = tuple(
-            name
-            for name, found in catalogue.algorithms.items()
-            if {suite.name, ANY} & set(_algorithm_info(found.info).suites)
-        )
-    return [make_part(catalogue.algorithm(name), name) for name in names]
-
-
-def _verdict(source: TaskSourceInfo, encoder: Part | None, algorithm: Part) -> Verdict | None:
+def _verdict(
+    source: TaskSourceInfo, encoder: EncoderPart | None, learner: AlgorithmInfo
+) -> Verdict | None:
     """Decide what can be decided without loading anything."""
-    learner = _algorithm_info(algorithm.info)
     if source.task_kind not in learner.task_kinds:
         kinds = ", ".join(learner.task_kinds)
         return Verdict("inapplicable", f"{learner.name} does {kinds}, not {source.task_kind}")
+    if encoder is None and learner.uses_encoder:
+        return Verdict(
+            "unavailable",
+            f"no installed encoder accepts {source.modality}; install a plugin that has one",
+        )
     if encoder is not None:
-        coder = _encoder_info(encoder.info)
+        coder = encoder.info
         if not _accepts(coder, source.modality):
             accepted = ", ".join(coder.modalities)
-            return Verdict("inapplicable", f"{coder.name} encodes {accepted}, not {source.modality}")
+            reason = f"{coder.name} encodes {accepted}, not {source.modality}"
+            return Verdict("inapplicable", reason)
         if learner.adapts_encoder and not coder.trainable:
             reason = f"{learner.name} adapts the encoder's weights and {coder.name} is frozen"
             return Verdict("inapplicable", reason)
     for info in (source, encoder.info if encoder else None, learner):
         if info is not None and (missing := missing_modules(info.requires)):
             remedy = f"pip install {' '.join(missing)}"
-            return Verdict(
-                "unavailable", f"{info.name} needs {', '.join(missing)}; run `{remedy}`"
-            )
+            return Verdict("unavailable", f"{info.name} needs {', '.join(missing)}; run `{remedy}`")
     return None
 
 
@@ -262,37 +291,45 @@ def _feasible(source: Prepared, sampling: Sampling) -> Verdict | None:
 
 
 def _key_parts(draft: Draft, source: str, encoder: str, place: Place) -> dict[str, Any]:
-    encoder_key = draft.encoder.key() | {"weights": encoder} if draft.encoder else None
+    """Everything that moves a score. What a descriptor says of a learner is used, so it counts."""
+    kind, coder, learner = draft.source.info, draft.encoder, draft.algorithm
+    encoder_key = None
+    if coder is not None:
+        encoder_key = coder.key() | {"trainable": coder.info.trainable, "weights": encoder}
+    recipe = learner.info.recipe
     return {
         "protocol": draft.protocol.digest,
-        "source": {"name": draft.source.name, "digest": source},
+        "source": {"name": kind.name, "task_kind": kind.task_kind, "digest": source},
         "encoder": encoder_key,
-        "algorithm": draft.algorithm.key()
-        | {"recipe": _algorithm_info(draft.algorithm.info).recipe},
-        "metric": draft.metric.key(),
+        "algorithm": learner.key()
+        | {
+            "recipe": recipe,
+            "recipe_code": code_of(recipe) if ":" in recipe else "",
+            "inductive": learner.info.inductive,
+            "adapts_encoder": learner.info.adapts_encoder,
+        },
+        "metric": draft.metric.key()
+        | {"best": draft.metric.info.best, "chance": draft.metric.info.chance},
         "precision": place.precision,
         "seed": draft.seed,
     }
 
 
 def _cell(draft: Draft) -> Cell:
-    source, learner = draft.source.info, _algorithm_info(draft.algorithm.info)
-    assert isinstance(source, TaskSourceInfo)
+    source, encoder, learner = draft.source.info, draft.encoder, draft.algorithm
     metric, protocol = draft.metric.info, draft.protocol
-    assert isinstance(metric, MetricInfo)
-    policy: Any = "none"
-    if draft.encoder is not None:
-        policy = "trainable" if _encoder_info(draft.encoder.info).trainable else "frozen"
-    chance = metric.chance
-    if chance == "1/way":
-        chance = 1.0 / protocol.sampling.least_way
+    policy: Literal["trainable", "frozen", "none"] = "none"
+    if encoder is not None:
+        policy = "trainable" if encoder.info.trainable else "frozen"
+    # With a range of ways this is an upper limit, until the worker has seen the episodes.
+    chance = 1 / protocol.sampling.least_way if metric.chance == "1/way" else metric.chance
     return Cell(
         domain=source.domain,
         source=source.name,
         task_kind=source.task_kind,
-        encoder=draft.encoder.name if draft.encoder else "none",
+        encoder=encoder.name if encoder else "none",
         encoder_policy=policy,
-        algorithm=draft.algorithm.name,
+        algorithm=learner.name,
         protocol=protocol.name,
         protocol_digest=protocol.digest,
         way=str(protocol.way),
@@ -301,86 +338,11 @@ def _cell(draft: Draft) -> Cell:
         chance=float(chance),
         best=metric.best,
         seed=draft.seed,
-        inductive=learner.inductive,
-        plugin=draft.algorithm.distribution,
-        plugin_version=draft.algorithm.version,
-    )
-
-
-def make_part(entry: Entry, name: str) -> Part:
-    """Return a descriptor with its origin and the digest of its code.
-
-    Args:
-        entry: From the catalogue.
-        name: As the user wrote it; what follows a colon becomes the option ``argument``.
-
-    Returns:
-        The part of a cell key that it makes up.
-    """
-    info = entry.info
-    _, colon, argument = name.partition(":")
-    if colon:
-        info = replace(info, options={**info.options, "argument": argument})
-    try:
-        code = code_digest(info.target)
-    except MetabenchError:
-        code = ""  # the worker says what is wrong with the target
-    return Part(
-        info=info,
-        name=name,
-        distribution=entry.plugin,
-        version=entry.version,
-        code=code,
-        dependencies=_dependencies(entry.plugin),
-    )
-
-
-@lru_cache
-def _dependencies(distribution: str) -> dict[str, str]:
-    """Return the installed versions of a distribution's own requirements."""
-    try:
-        requirements = importlib.metadata.requires(distribution) or []
-    except importlib.metadata.PackageNotFoundError:
-        return {}
-    versions = {}
-    for requirement in requirements:
-        name = requirement.split(";")[0].split("[")[0].strip()
-        for sign in "<>=!~ (":
-            name = name.split(sign)[0]
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-def _order(draft: Draft) -> tuple[str, str, str, str, int]:
-    encoder = draft.encoder.name if draft.encoder else ""
-    return draft.source.name, draft.protocol.name, encoder, draft.algorithm.name, draft.seed
-
-
-def _nothing_left(suite: Suite, request: RunRequest) -> str:
-    chosen = ", ".join((*request.domains, *request.sources)) or "these plugins"
-    return (
-        f"suite {suite.name!r} has no source for {chosen}; "
-        f"`metabench list sources` shows which suites each source belongs to"
+        inductive=learner.info.inductive,
+        plugin=learner.distribution,
+        plugin_version=learner.version,
     )
 
 
 def _accepts(encoder: EncoderInfo, modality: str) -> bool:
     return ANY in encoder.modalities or modality in encoder.modalities
-
-
-def _source_info(entry: Entry) -> TaskSourceInfo:
-    assert isinstance(entry.info, TaskSourceInfo)
-    return entry.info
-
-
-def _encoder_info(info: object) -> EncoderInfo:
-    assert isinstance(info, EncoderInfo)
-    return info
-
-
-def _algorithm_info(info: object) -> AlgorithmInfo:
-    assert isinstance(info, AlgorithmInfo)
-    return info

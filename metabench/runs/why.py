@@ -13,7 +13,7 @@ from metabench.errors import UsageError
 from metabench.runs.plan import Planned, draft_cells, resolve
 from metabench.runs.record import Record
 from metabench.runs.request import RunRequest
-from metabench.runs.run import REQUEST_FILE, Session
+from metabench.runs.session import REQUEST_FILE, Session, is_answer
 from metabench.runs.store import Store
 from metabench.runs.suite import first_error
 
@@ -71,7 +71,8 @@ def explain(store: Store, name: str) -> list[Explanation]:
     Raises:
         UsageError: If no planned cell and no record has that name.
     """
-    session = Session.start(last_request(store).model_copy(update={"store": store.root}))
+    request = last_request(store).model_copy(update={"store": store.root})
+    session = Session.start(request, only_read=True)
     drafts = draft_cells(session.request, session.catalogue)
     knowledge = session.known(drafts)
     cells = [resolve(draft, knowledge, session.place) for draft in drafts]
@@ -95,7 +96,7 @@ def _explain(cell: Planned, records: list[Record], store: Store) -> Explanation:
     if cell.verdict is not None:
         reasons = (f"{cell.verdict.status}: {cell.verdict.reason}",)
         return Explanation(label, "not run", reasons, key, current)
-    if current is not None and current.status in {"ok", "inapplicable"}:
+    if current is not None and is_answer(current):
         reasons = (f"record {store.path(current.cell, key)} has this key and is intact",)
         return Explanation(label, "found", reasons, key, current)
     if current is not None:

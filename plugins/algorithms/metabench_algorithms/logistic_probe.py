@@ -47,10 +47,12 @@ class LogisticProbe(Algorithm[Tensor]):
         def transform(x: Tensor) -> Tensor:
             return prepare(x, normalize=self.hyper.normalize)
 
-        x, mean = centred(transform(support.x))
+        # In float32 the objective is too coarse for the line search to end near the optimum.
+        x, mean = centred(transform(support.x).double())
         penalty = (2.0 if support.way == 2 else 1.0) / self.hyper.inverse_penalty  # noqa: PLR2004
         target = one_hot(support.y, support.way, x.dtype)
         reduced, basis = span(x)
         weight, bias = fit_logistic(reduced, target, penalty)
         weight = basis @ weight
-        return linear_predictor(weight, bias - mean @ weight, transform)
+        bias = bias - mean @ weight
+        return linear_predictor(weight.to(support.x), bias.to(support.x), transform)

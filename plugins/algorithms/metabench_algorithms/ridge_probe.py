@@ -45,17 +45,19 @@ class RidgeProbe(Algorithm[Tensor]):
         """Solve the normal equations: ``[B, Q, d] -> [B, Q, way]``, ``[B, Q]`` in regression."""
         regression = self.task.kind == "regression"
         if regression:
-            targets = support.y.unsqueeze(-1).to(support.x.dtype)
+            targets = support.y.unsqueeze(-1).double()
         else:
-            targets = 2 * one_hot(support.y, support.way, support.x.dtype) - 1
+            targets = 2 * one_hot(support.y, support.way, torch.float64) - 1
 
         def transform(x: Tensor) -> Tensor:
             return prepare(x, normalize=self.hyper.normalize)
 
-        x, mean = centred(transform(support.x))
+        # Nearly collinear examples with a small penalty need the digits of float64.
+        x, mean = centred(transform(support.x).double())
         offset = targets.mean(1, keepdim=True)
         weight = solve_ridge(x, targets - offset, self.hyper.alpha)
-        predict = linear_predictor(weight, offset - mean @ weight, transform)
+        bias = offset - mean @ weight
+        predict = linear_predictor(weight.to(support.x), bias.to(support.x), transform)
         return (lambda query: predict(query).squeeze(-1)) if regression else predict
 
 
