@@ -192,7 +192,9 @@ class MetricInfo(Descriptor):
 
 @hookspec
 def metabench_task_sources() -> Iterable[TaskSourceInfo]:  # type: ignore[empty-body]
-    """Yield the task sources that the plugin adds. (Version added: 0.1.)
+    """Yield the task sources that the plugin adds.
+
+    Version added: 0.1.
 
     Example::
 
@@ -207,7 +209,9 @@ def metabench_task_sources() -> Iterable[TaskSourceInfo]:  # type: ignore[empty-
 
 @hookspec
 def metabench_encoders() -> Iterable[EncoderInfo]:  # type: ignore[empty-body]
-    """Yield the encoders that the plugin adds. (Version added: 0.1.)
+    """Yield the encoders that the plugin adds.
+
+    Version added: 0.1.
 
     Example::
 
@@ -222,7 +226,9 @@ def metabench_encoders() -> Iterable[EncoderInfo]:  # type: ignore[empty-body]
 
 @hookspec
 def metabench_algorithms() -> Iterable[AlgorithmInfo]:  # type: ignore[empty-body]
-    """Yield the algorithms that the plugin adds. (Version added: 0.1.)
+    """Yield the algorithms that the plugin adds.
+
+    Version added: 0.1.
 
     Example::
 
@@ -237,7 +243,9 @@ def metabench_algorithms() -> Iterable[AlgorithmInfo]:  # type: ignore[empty-bod
 
 @hookspec
 def metabench_metrics() -> Iterable[MetricInfo]:  # type: ignore[empty-body]
-    """Yield the metrics that the plugin adds. (Version added: 0.1.)
+    """Yield the metrics that the plugin adds.
+
+    Version added: 0.1.
 
     Example::
 
@@ -252,7 +260,9 @@ def metabench_metrics() -> Iterable[MetricInfo]:  # type: ignore[empty-body]
 
 @hookspec
 def metabench_run_started(cells: int, store: str) -> None:
-    """Observe that a run begins. (Version added: 0.1.)
+    """Observe that a run begins.
+
+    Version added: 0.1.
 
     Args:
         cells: How many cells are about to be run; those already answered are not counted.
@@ -262,7 +272,9 @@ def metabench_run_started(cells: int, store: str) -> None:
 
 @hookspec
 def metabench_cell_finished(record: Record) -> None:
-    """Observe one finished cell, in the process that plans the run. (Version added: 0.1.)
+    """Observe one finished cell, in the process that plans the run.
+
+    Version added: 0.1.
 
     Args:
         record: What the cell left behind, whatever its status.
@@ -271,7 +283,9 @@ def metabench_cell_finished(record: Record) -> None:
 
 @hookspec
 def metabench_run_finished(store: str, tables: tuple[str, ...]) -> None:
-    """Observe that a run ended and its tables are written. (Version added: 0.1.)
+    """Observe that a run ended and its tables are written.
+
+    Version added: 0.1.
 
     Args:
         store: The folder of the store.

@@ -22,8 +22,8 @@ from metabench.errors import MetabenchError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from metabench.tasks.upstream import SourceFile
     from metabench.registry.catalogue import Catalogue
+    from metabench.tasks.upstream import SourceFile
 
 _data_option = click.option(
     "--data", "data_dir", type=click.Path(path_type=Path), help="The data directory."

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from metabench.cli._common import EXIT_INTERRUPTED, plugin_options
+from metabench.cli._common import EXIT_INTERRUPTED, disabled_plugins, plugin_options
 from metabench.cli._settings import ConfiguredCommand
 from metabench.errors import UsageError
 
 if TYPE_CHECKING:
     from metabench.runs.request import RunRequest
     from metabench.runs.run import RunResult
+
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _split(
@@ -26,7 +30,7 @@ def _split(
     return tuple(part for part in parts if part)
 
 
-def _listed(name: str, help_text: str) -> Any:
+def _listed(name: str, help_text: str) -> Callable[[F], F]:
     return click.option(name, callback=_split, metavar="A,B", help=help_text)
 
 
@@ -102,19 +106,14 @@ def _request(options: dict[str, Any]) -> RunRequest:
     from metabench.runs.request import RunRequest
     from metabench.runs.suite import first_error
 
-    disabled = []
-    for value in options.pop("plugins"):
-        prefix, _, name = value.partition(":")
-        if prefix != "no" or not name:
-            raise UsageError(f"-p {value!r} is not of the form no:NAME, such as -p no:vision")
-        disabled.append(name)
+    options["disabled"] = tuple(disabled_plugins(options.pop("plugins")))
     options["strict"] = options.pop("strict_plugins")
     options["way"] = _number(options["way"])
     options["shots"] = tuple(_number(shot) for shot in options["shots"])
     options["seeds"] = tuple(_number(seed) for seed in options["seeds"])
     options["shard"] = _shard(options["shard"])
     try:
-        return RunRequest(disabled=tuple(disabled), **options)
+        return RunRequest(**options)
     except ValidationError as error:
         raise UsageError(f"--{first_error(error)}") from error
 

@@ -116,7 +116,11 @@ class LocalExecutor:
             worker.job = None
             if job is None:
                 return None
-            return Outcome(job, "done", value) if kind == "done" else Outcome(job, "raised", error=value)
+            return (
+                Outcome(job, "done", value)
+                if kind == "done"
+                else Outcome(job, "raised", error=value)
+            )
         if worker.dead:
             self._workers.remove(worker)
             detail = worker.end()
@@ -277,4 +281,4 @@ def _main_not_imported() -> Iterator[None]:
         try:
             yield
         finally:
-            multiprocessing.spawn.get_preparation_data = original
+            multiprocessing.spawn.get_preparation_data = original  # type: ignore[assignment]

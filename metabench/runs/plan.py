@@ -168,8 +168,7 @@ def _drafts_of_source(
     part = make_part(source, info.name)
     metric = make_part(catalogue.metric(info.metric), info.metric)
     encoders: list[EncoderPart | None] = [
-        make_part(catalogue.encoder(name), name)
-        for name in _encoders(choice, entry, info.modality)
+        make_part(catalogue.encoder(name), name) for name in _encoders(choice, entry, info.modality)
     ]
     algorithms = [parts[name] for name in _algorithms(choice, entry)]
     seeds = request.seeds or suite.seeds

@@ -252,9 +252,7 @@ def _read_source(path: Path) -> TaskData | None:
             )
     data = TaskData(
         modality=header["modality"],
-        inputs={
-            k.removeprefix("input."): v for k, v in tensors.items() if k.startswith("input.")
-        },
+        inputs={k.removeprefix("input."): v for k, v in tensors.items() if k.startswith("input.")},
         splits=splits,
         groups=tensors["groups"].numpy() if "groups" in tensors else None,
         notes=tuple(header["notes"]),

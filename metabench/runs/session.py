@@ -109,15 +109,18 @@ class LazyExecutor:
         self._made: Executor | None = None
 
     def outcomes(self, jobs: Sequence[Job]) -> Iterator[Outcome | None]:
+        """Carry out jobs, if there are any."""
         if jobs:
             if self._made is None:
                 self._made = self._make()
             yield from self._made.outcomes(jobs)
 
     def active(self) -> list[Progress]:
+        """Return what the running jobs said last."""
         return self._made.active() if self._made is not None else []
 
     def close(self) -> None:
+        """End the workers, if any were started."""
         if self._made is not None:
             self._made.close()
 

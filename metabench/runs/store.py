@@ -148,19 +148,23 @@ class Store:
         try:
             text = path.read_text("utf-8")
             record = _parse(text)
-            if key is not None and record.key != key:
-                raise _DamagedError("lies under another cell's name")
-            if path.name != self.path(record.cell, record.key).name:
-                raise _DamagedError("lies under another cell's name")
+            self._check_place(path, record, key)
             if record.status == "ok":
                 _arrays(path.with_suffix(".npz"), record)
         except FileNotFoundError:
             return None
         except _DamagedError as damage:
-            return self._quarantine(path, str(damage))
+            self._quarantine(path, str(damage))
         except (OSError, UnicodeDecodeError) as error:
-            return self._quarantine(path, f"cannot be read ({error})")
-        return record
+            self._quarantine(path, f"cannot be read ({error})")
+        else:
+            return record
+        return None
+
+    def _check_place(self, path: Path, record: Record, key: str | None) -> None:
+        expected = self.path(record.cell, record.key).name
+        if path.name != expected or (key is not None and record.key != key):
+            raise _DamagedError("lies under another cell's name")
 
     def _quarantine(self, path: Path, why: str) -> None:
         """Set a record aside, with its scores, and remember the reason."""

@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from metabench.errors import UsageError, unknown_name
 from metabench.runs.protocol import Protocol
 
-
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 DERIVED = frozenset({"name", "shot", "metric", "engine"})
 """Protocol settings that a suite cannot give: its name, ``shots``, the source and the core do."""

@@ -13,7 +13,6 @@ from metabench.hookspecs import AlgorithmInfo, Descriptor, EncoderInfo, MetricIn
 from metabench.runs.protocol import Protocol
 from metabench.runs.record import Cell, digest_of
 
-
 D_co = TypeVar("D_co", bound=Descriptor, covariant=True)
 
 
@@ -167,8 +166,10 @@ def stamp(path: Path) -> tuple[str, int, int]:
     try:
         if path.is_dir():
             inside = [entry.stat() for entry in path.rglob("*") if entry.is_file()]
-            return str(path), sum(s.st_size for s in inside), max(
-                (s.st_mtime_ns for s in inside), default=0
+            return (
+                str(path),
+                sum(s.st_size for s in inside),
+                max((s.st_mtime_ns for s in inside), default=0),
             )
         status = path.stat()
     except OSError:

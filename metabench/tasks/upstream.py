@@ -165,7 +165,7 @@ def fetch(file: SourceFile, data_dir: Path, report: Report) -> None:
 
 
 def _download(url: str, destination: Path, known: str) -> None:
-    import pooch
+    import pooch  # noqa: PLC0415 - only a download needs it
 
     pooch.get_logger().setLevel(logging.WARNING)
     partial = destination.with_name(destination.name + ".part")
@@ -185,7 +185,7 @@ def _download(url: str, destination: Path, known: str) -> None:
 
 
 def _append(url: str, partial: Path, *, resume: bool) -> None:
-    import requests
+    import requests  # noqa: PLC0415 - only a download needs it
 
     start = partial.stat().st_size if resume and partial.exists() else 0
     headers = {"Accept-Encoding": "identity"}

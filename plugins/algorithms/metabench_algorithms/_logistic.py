@@ -30,6 +30,11 @@ def fit_logistic(x: Tensor, target: Tensor, penalty: float) -> Point:
     Returns:
         Weights ``W [B, r, way]`` and intercepts ``b [B, 1, way]``.
     """
+    dtype = x.dtype
+    if (
+        x.device.type != "mps"
+    ):  # in single precision the last steps drown in rounding; mps has no other
+        x, target = x.double(), target.double()
     w, b = target.new_zeros(len(x), x.shape[2], target.shape[2]), torch.zeros_like(target[:, :1])
     value = _objective(x, target, penalty, (w, b))
     active = torch.ones_like(value, dtype=torch.bool)
@@ -59,7 +64,7 @@ def fit_logistic(x: Tensor, target: Tensor, penalty: float) -> Point:
         keep = active.view(-1, 1, 1)
         w, b = torch.where(keep, trial[0], w), torch.where(keep, trial[1], b)
         value = torch.where(active, new, value)
-    return w, b
+    return w.to(dtype), b.to(dtype)
 
 
 def _objective(x: Tensor, target: Tensor, penalty: float, at: Point) -> Tensor:

@@ -1,4 +1,4 @@
-"""Many copies of Conv4, each with weights of its own, as one network that is cheap to differentiate.
+"""Many copies of Conv4, each with its own weights, as one network that is cheap to differentiate.
 
 Gradient-based learners adapt one copy of the encoder per episode and differentiate through its
 gradients. Three things make that faster on a CPU than a loop over the copies, with the same result
@@ -95,7 +95,9 @@ def _pool(x: Tensor) -> Tensor:
     return pooled
 
 
-def _gradients(g: Tensor, x: Tensor, w: Tensor, groups: int, mask: list[bool]) -> tuple[Tensor, ...]:
+def _gradients(
+    g: Tensor, x: Tensor, w: Tensor, groups: int, mask: list[bool]
+) -> tuple[Tensor, ...]:
     return torch.ops.aten.convolution_backward(  # type: ignore[no-any-return]
         g, x, w, None, [1, 1], [1, 1], [1, 1], False, [0, 0], groups, mask
     )

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import torch
+
 from metabench.learners.contracts import (
     Algorithm,
     Encoder,
