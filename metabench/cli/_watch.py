@@ -78,12 +78,15 @@ class ConsoleWatcher(Watcher):
         if not self._quiet:
             self._print("first of all: " + ", ".join(labels))
 
-    def planned(self, total: int, answered: int, seconds: float) -> None:
+    def planned(self, total: int, found: int, to_run: int, seconds: float) -> None:
         """Say how much there is to do."""
-        self._total = total - answered
+        self._total = to_run
         if not self._quiet:
-            work = f", about {duration(seconds)} of work" if self._total else ""
-            self._print(f"{total} cells: {answered} answered, {self._total} to run{work}")
+            rest = total - found - to_run
+            parts = [f"{found} found in the store", f"{to_run} to run"]
+            parts += [f"{rest} cannot be run"] * bool(rest)
+            parts += [f"about {duration(seconds)} of work"] * bool(to_run)
+            self._print(f"{total} cells: {', '.join(parts)}")
 
     def finished(self, record: Record, done: int, total: int) -> None:
         """Print one line for a finished cell."""

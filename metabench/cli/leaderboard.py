@@ -53,7 +53,7 @@ def diff(*, first: Path, second: Path) -> None:
         if not (folder / "records").is_dir():
             raise UsageError(f"{folder} holds no records")
         found: dict[tuple[str, str], dict[str, object]] = {}
-        for record in Store(folder.resolve()).scan():
+        for record in Store(folder.resolve(), only_read=True).scan():
             name = (record.cell.source, record.cell.protocol)
             found[name] = {
                 **record.provenance.get("protocol", {}),

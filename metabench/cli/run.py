@@ -134,7 +134,7 @@ def _shard(text: str | None) -> tuple[int, int] | None:
 def _print_plan(request: RunRequest, *, as_json: bool) -> int:
     from metabench.cli._common import print_table
     from metabench.cli._watch import duration
-    from metabench.runs.run import preview
+    from metabench.runs.preview import preview
 
     plan = preview(request, warn=lambda text: click.echo(f"metabench: warning: {text}", err=True))
     if as_json:
@@ -146,9 +146,9 @@ def _print_plan(request: RunRequest, *, as_json: bool) -> int:
         return 0
     print_table(("cell", "state"), [(c.task.cell.label, plan.state(c)) for c in plan.cells])
     click.echo(
-        f"\n{len(plan.cells)} cells: {plan.answered} answered, {len(plan.open)} to run, "
-        f"{plan.ruled_out} not runnable; about {duration(plan.seconds / plan.workers)} "
-        f"with {plan.workers} workers"
+        f"\n{len(plan.cells)} cells: {len(plan.answered)} found in the store, {len(plan.open)} to "
+        f"run, {plan.ruled_out} cannot be run; about {duration(plan.seconds / plan.workers)} with "
+        f"{plan.workers} worker{'s' * (plan.workers > 1)}"
     )
     return 0
 
@@ -157,6 +157,7 @@ def _print_json(result: RunResult) -> None:
     content = {
         "records": [record.model_dump(mode="json") for record in result.records],
         "tables": [str(path) for path in result.written.paths],
+        "messages": result.written.tables.messages,
         "exit_code": result.exit_code,
     }
     click.echo(json.dumps(content, indent=1))

@@ -26,7 +26,10 @@ def why(*, cell: str, store: Path, as_json: bool) -> None:
     from metabench.runs.store import Store
     from metabench.runs.why import explain
 
-    explanations = explain(Store(store.resolve()), cell)
+    opened = Store(store.resolve(), only_read=True)
+    explanations = explain(opened, cell)
+    for text in dict.fromkeys(opened.quarantined):
+        click.echo(f"metabench: warning: {text}", err=True)
     if as_json:
         print_json(
             [

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from metabench.atomic import write_text
 from metabench.leaderboard.build import Written, write_leaderboards
+from metabench.registry.catalogue import Problem
 from metabench.runs.estimate import Estimator
 from metabench.runs.jobs import Job, Outcome
 from metabench.runs.outcomes import Verdict, record_of_outcome, verdict_of_outcome
@@ -30,7 +31,7 @@ class RunResult:
         written: The tables.
     """
 
-    records: tuple[Record, ...]
+    records: list[Record]
     reused: int
     written: Written
 
@@ -39,70 +40,6 @@ class RunResult:
         """0 only if every applicable, available cell is ok."""
         bad = {"failed", "timeout", "killed"}
         return 1 if any(record.status in bad for record in self.records) else 0
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What a run would do.
-
-    Attributes:
-        cells: Every planned cell. Cells of a source that was never loaded have no final key yet.
-        open: The keys of those that would be run.
-        seconds: Estimated seconds of work, over all workers.
-        workers: How many workers there would be.
-    """
-
-    cells: tuple[Planned, ...]
-    open: frozenset[str]
-    seconds: float
-    workers: int
-
-    @property
-    def ruled_out(self) -> int:
-        """How many will not be run, whatever the store holds."""
-        return sum(1 for cell in self.cells if cell.verdict is not None)
-
-    @property
-    def answered(self) -> int:
-        """How many the store answers."""
-        return len(self.cells) - len(self.open) - self.ruled_out
-
-    def state(self, cell: Planned) -> str:
-        """Return what would become of a cell, in a few words."""
-        if cell.verdict is not None:
-            return f"{cell.verdict.status}: {cell.verdict.reason}"
-        return "to run" if cell.task.key in self.open else "answered"
-
-
-def preview(request: RunRequest, warn: Callable[[str], None]) -> Preview:
-    """Plan a run without loading, running or writing anything.
-
-    Args:
-        request: What is asked for.
-        warn: Receives the plugins' problems, one line each.
-
-    Returns:
-        The plan with an estimate.
-    """
-    session = Session.start(request, only_read=True)
-    for problem in session.catalogue.problems:
-        warn(str(problem))
-    drafts = shard_of(draft_cells(request, session.catalogue), request.shard)
-    knowledge = session.known(drafts)
-    cells = [resolve(draft, knowledge, session.place) for draft in drafts]
-    todo = [
-        cell.task
-        for cell in cells
-        if cell.verdict is None
-        and not settled(cell, session.store.get(cell.task.cell, cell.task.key))
-    ]
-    estimator = Estimator(session.store.scan(), session.store.root)
-    return Preview(
-        cells=tuple(cells),
-        open=frozenset(task.key for task in todo),
-        seconds=sum(estimator.seconds(todo)),
-        workers=session.workers,
-    )
 
 
 def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
@@ -121,29 +58,39 @@ def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
     """
     watcher = watcher or Watcher()
     session = Session.start(request)
-    session.catalogue.on_problem = lambda problem: watcher.message(str(problem))
-    for problem in session.catalogue.problems:
-        watcher.message(str(problem))
-    drafts = shard_of(draft_cells(request, session.catalogue), request.shard)
-    session.store.sweep()
-    write_text(session.store.root / REQUEST_FILE, request.model_dump_json(indent=1) + "\n")
-    executor = LazyExecutor(lambda: session.executor(len(drafts)))
+    _report_problems(session, watcher)
+    everything = draft_cells(request, session.catalogue)
+    drafts = shard_of(everything, request.shard)
+    store = session.store
+    write_text(store.root / REQUEST_FILE, request.model_dump_json(indent=1) + "\n")
+    store.sweep()
+    lazy = LazyExecutor(lambda: session.executor(len(drafts)))
     try:
         knowledge = session.known(drafts)
-        _prepare(session, drafts, knowledge, executor, watcher)
+        _prepare(session, drafts, knowledge, lazy, watcher)
         planned = [resolve(draft, knowledge, session.place) for draft in drafts]
-        records, reused = _answer(session, planned, executor, watcher)
+        records, reused = _answer(session, planned, lazy, watcher)
     finally:
-        executor.close()
-    written = write_leaderboards([session.store.scored(r) for r in records], request.tables)
-    for text in session.store.quarantined:
+        lazy.close()
+    shown = records + _of_other_shards(session, everything, drafts)
+    for text in dict.fromkeys(store.quarantined):
         watcher.message(text)
+    written = write_leaderboards([store.scored(record) for record in shown], request.tables)
     session.catalogue.notify(
         "metabench_run_finished",
-        store=str(session.store.root),
+        store=str(store.root),
         tables=tuple(str(path) for path in written.paths),
     )
     return RunResult(records, reused, written)
+
+
+def _report_problems(session: Session, watcher: Watcher) -> None:
+    def tell(problem: Problem) -> None:
+        watcher.message(str(problem))
+
+    for problem in session.catalogue.problems:
+        tell(problem)
+    session.catalogue.on_problem = tell
 
 
 def _prepare(
@@ -154,32 +101,31 @@ def _prepare(
     watcher: Watcher,
 ) -> None:
     """Load the sources, then embed them with frozen encoders, where the cache does not know."""
-    store, place = session.store, session.place
-    drafts = [draft for draft in drafts if draft.verdict is None]
-    sources = {d.source.name: d.source for d in drafts if d.source.name not in known.sources}
-    names = sorted(sources)
+    open_drafts = [draft for draft in drafts if draft.verdict is None]
+    sources = {d.source.name: d.source for d in open_drafts if d.source.name not in known.sources}
     jobs = [
-        Job(number, f"load {name}", "metabench.runs.prepare:prepare_source", (sources[name], place))
-        for number, name in enumerate(names)
+        Job(n, f"load {name}", "metabench.runs.prepare:prepare_source", (source, session.place))
+        for n, (name, source) in enumerate(sorted(sources.items()))
     ]
     for outcome in _watched(executor, jobs, watcher):
-        known.sources[names[outcome.job.number]] = _knowledge(outcome, store)
+        known.sources[sorted(sources)[outcome.job.number]] = _learnt(outcome, session.store)
     pairs = {
-        (d.source.name, d.encoder.name): (d.source, d.encoder, place)
-        for d in drafts
+        (d.source.name, d.encoder.name): (d.source, d.encoder, session.place)
+        for d in open_drafts
         if d.encoder is not None
         and d.frozen
         and isinstance(known.sources.get(d.source.name), Prepared)
         and (d.source.name, d.encoder.name) not in known.encoders
     }
-    labels = sorted(pairs)
+    names = sorted(pairs)
     jobs = [
-        Job(number, f"embed {source} with {encoder}", "metabench.runs.prepare:prepare_encoder",
-            pairs[source, encoder])
-        for number, (source, encoder) in enumerate(labels)
-    ]  # fmt: skip
+        Job(
+            n, "embed " + " with ".join(pair), "metabench.runs.prepare:prepare_encoder", pairs[pair]
+        )
+        for n, pair in enumerate(names)
+    ]
     for outcome in _watched(executor, jobs, watcher):
-        known.encoders[labels[outcome.job.number]] = _knowledge(outcome, store)
+        known.encoders[names[outcome.job.number]] = _learnt(outcome, session.store)
 
 
 def _watched(executor: LazyExecutor, jobs: Sequence[Job], watcher: Watcher) -> Iterator[Outcome]:
@@ -191,33 +137,36 @@ def _watched(executor: LazyExecutor, jobs: Sequence[Job], watcher: Watcher) -> I
             yield outcome
 
 
-def _knowledge(outcome: Outcome, store: Store) -> Prepared | Verdict:
-    if isinstance(outcome.value, Prepared):
-        return outcome.value
+def _learnt(outcome: Outcome, store: Store) -> Prepared | Verdict:
+    if outcome.state == "done":
+        prepared: Prepared = outcome.value
+        return prepared
     label = outcome.job.label
-    return verdict_of_outcome(outcome, store, fingerprint(label)[:16], label)
+    name = f"prepare-{fingerprint(label)}"
+    return verdict_of_outcome(outcome, store, name, label)
 
 
 def _answer(
     session: Session, planned: Sequence[Planned], executor: LazyExecutor, watcher: Watcher
-) -> tuple[tuple[Record, ...], int]:
+) -> tuple[list[Record], int]:
     """Return the record of every planned cell, running those that have none."""
     store = session.store
     answers: dict[str, Record] = {}
     open_tasks: list[CellTask] = []
     reused = 0
     for plan in planned:
-        found = store.get(plan.task.cell, plan.task.key)
+        task = plan.task
+        found = store.get(task.cell, task.key)
         if found is not None and settled(plan, found):
-            answers[plan.task.key] = found
+            answers[task.key] = found
             reused += 1
         elif plan.verdict is not None:
-            answers[plan.task.key] = _ruled_out(store, plan.task, plan.verdict, found)
+            answers[task.key] = _verdict_record(store, task, plan.verdict, found)
         else:
-            open_tasks.append(plan.task)
+            open_tasks.append(task)
     estimator = Estimator(answers.values(), store.root)
     seconds = estimator.seconds(open_tasks)
-    watcher.planned(len(planned), len(planned) - len(open_tasks), sum(seconds))
+    watcher.planned(len(planned), reused, len(open_tasks), sum(seconds))
     if open_tasks:
         session.catalogue.notify(
             "metabench_run_started", cells=len(open_tasks), store=str(store.root)
@@ -245,7 +194,22 @@ def _answer(
         clock.advance(outcome.job.weight)
         session.catalogue.notify("metabench_cell_finished", record=record)
         watcher.finished(record, clock.count, len(open_tasks))
-    return tuple(answers[plan.task.key] for plan in planned), reused
+    return [answers[plan.task.key] for plan in planned], reused
+
+
+def _of_other_shards(
+    session: Session, everything: Sequence[Draft], mine: Sequence[Draft]
+) -> list[Record]:
+    """Return what the other shards have left so far, so that the last one's tables are whole."""
+    own = {id(draft) for draft in mine}
+    others = [draft for draft in everything if id(draft) not in own]
+    knowledge = session.known(others)
+    found = []
+    for draft in others:
+        task = resolve(draft, knowledge, session.place).task
+        if (record := session.store.get(task.cell, task.key)) is not None:
+            found.append(record)
+    return found
 
 
 class _Clock:
@@ -267,9 +231,9 @@ class _Clock:
         return (time.monotonic() - self._started) * (self._total - self._done) / self._done
 
 
-def _ruled_out(store: Store, task: CellTask, verdict: Verdict, found: Record | None) -> Record:
+def _verdict_record(store: Store, task: CellTask, verdict: Verdict, found: Record | None) -> Record:
     """Keep why a cell is not run, unless the store says so already."""
-    said = found.failure.reason if found is not None and found.failure is not None else None
-    if found is not None and found.status == verdict.status and said == verdict.reason:
+    record = verdict.record(task)
+    if found is not None and (found.status, found.failure) == (record.status, record.failure):
         return found
-    return store.put(verdict.record(task))
+    return store.put(record)

@@ -14,8 +14,8 @@ class Watcher:
     def preparing(self, labels: Sequence[str]) -> None:
         """Sources are about to be loaded, or embedded, for the first time."""
 
-    def planned(self, total: int, answered: int, seconds: float) -> None:
-        """The plan stands: all cells, those already answered, estimated seconds of work."""
+    def planned(self, total: int, found: int, to_run: int, seconds: float) -> None:
+        """The plan stands: all cells, those answered before, the open ones, their seconds."""
 
     def tick(self, active: Sequence[Progress], left: float | None) -> None:
         """Happens a few times a second, with what the workers do and the seconds left."""

@@ -13,11 +13,13 @@ from metabench.errors import UsageError
 from metabench.runs.plan import Planned, draft_cells, resolve
 from metabench.runs.record import Record
 from metabench.runs.request import RunRequest
-from metabench.runs.session import REQUEST_FILE, Session, is_answer
+from metabench.runs.session import REQUEST_FILE, Session, settled
 from metabench.runs.store import Store
 from metabench.runs.suite import first_error
 
 SHORTEST_KEY = 6
+MOST_NEAR = 3
+KNOWN_ONCE_LOADED = frozenset({"source.digest", "encoder.weights"})
 
 
 @dataclass(frozen=True)
@@ -82,30 +84,36 @@ def explain(store: Store, name: str) -> list[Explanation]:
         labels = {r.cell.label for r in records if _is_key(name, r.key)}
         wanted = [cell for cell in cells if cell.task.cell.label in labels]
     if not wanted:
-        near = difflib.get_close_matches(name, [c.task.cell.label for c in cells], 3, 0.3)
-        hint = "; near: " + ", ".join(near) if near else ""
-        raise UsageError(f"the last run on {store.root} has no cell {name!r}{hint}")
+        near = _near(name, [cell.task.cell.label for cell in cells])
+        raise UsageError(
+            f"the last run on {store.root} has no cell {name!r}; near: {', '.join(near)}"
+        )
     return [_explain(cell, records, store) for cell in wanted]
+
+
+def _near(name: str, labels: list[str]) -> list[str]:
+    """Find labels that hold the name, or else those that look most like it."""
+    inside = [label for label in labels if name.strip("/") in label]
+    return (inside or difflib.get_close_matches(name, labels, MOST_NEAR, 0.0))[:MOST_NEAR]
 
 
 def _explain(cell: Planned, records: list[Record], store: Store) -> Explanation:
     task = cell.task
     label, key = task.cell.label, task.key
-    same = [record for record in records if record.cell.label == label]
-    current = next((record for record in same if record.key == key), None)
+    current = next((record for record in records if record.key == key), None)
+    if current is not None and settled(cell, current):
+        reasons = [f"record {store.path(current.cell, key)} has this key and is intact"]
+        if current.failure:
+            reasons.append(f"it ended as {current.status}: {current.failure.reason}")
+        return Explanation(label, "found", tuple(reasons), key, current)
     if cell.verdict is not None:
-        reasons = (f"{cell.verdict.status}: {cell.verdict.reason}",)
-        return Explanation(label, "not run", reasons, key, current)
-    if current is not None and is_answer(current):
-        reasons = (f"record {store.path(current.cell, key)} has this key and is intact",)
-        return Explanation(label, "found", reasons, key, current)
+        reason = f"{cell.verdict.status}: {cell.verdict.reason}"
+        return Explanation(label, "not run", (reason,), key, current)
     if current is not None:
         reason = current.failure.reason if current.failure else ""
-        reasons = (f"the last attempt ended as {current.status}: {reason}",)
-        return Explanation(label, "to be tried again", reasons, key, current)
-    if not task.source_digest:
-        reasons = ("the source was never loaded with this plugin, data and environment",)
-        return Explanation(label, "missing", reasons, key, None)
+        reason = f"the last attempt ended as {current.status}: {reason}"
+        return Explanation(label, "to be tried again", (reason,), key, current)
+    same = [record for record in records if record.cell.label == label]
     if not same:
         return Explanation(label, "missing", ("no record has this name",), key, None)
     newest = max(same, key=lambda record: str(record.provenance.get("finished", "")))
@@ -117,10 +125,13 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -
     """Name every part of a key that differs."""
     for name in sorted({*old, *new}):
         before, after = old.get(name), new.get(name)
+        part = f"{prefix}{name}"
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            yield from _changes(before, after, f"{prefix}{name}.")
+            yield from _changes(before, after, f"{part}.")
+        elif part in KNOWN_ONCE_LOADED and before and not after:
+            yield f"{part} may have changed: it was not loaded in this state of plugin and data"
         elif before != after:
-            yield f"{prefix}{name} changed: {_short(before)} -> {_short(after)}"
+            yield f"{part} changed: {_short(before)} -> {_short(after)}"
 
 
 def _short(value: object) -> str:

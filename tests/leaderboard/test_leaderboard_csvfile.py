@@ -82,14 +82,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, cal
         monkeypatch.setattr(os, "replace", full)
         monkeypatch.setattr(Path, "replace", full)
     else:
-        opened = os.fdopen
-
-        def broken(*args, **kwargs):
-            file = opened(*args, **kwargs)
-            file.close()
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        monkeypatch.setattr(os, "fdopen", broken)
+        monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(MetabenchError, match=r"t\.csv: .*disk is full"):
         write_csv(path, ("a",), [{"a": 2}])
     assert path.read_bytes() == before
