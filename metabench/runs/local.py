@@ -10,13 +10,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import multiprocessing
-import multiprocessing.spawn
 import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -30,6 +29,7 @@ from metabench.runs.jobs import (
     Turns,
     call,
 )
+from metabench.runs.spawning import deaf_to_interrupts, main_not_imported, set_up_worker
 
 TICK_SECONDS = 0.2
 STOP_SECONDS = 1.0
@@ -156,7 +156,7 @@ class _Worker:
         self.process = context.Process(
             target=_serve, args=(other, threads, os.getpid(), progress_folder), name="metabench"
         )
-        with _deaf_to_interrupts(), _main_not_imported():
+        with deaf_to_interrupts(), main_not_imported():
             self.process.start()
         other.close()
 
@@ -214,14 +214,8 @@ class _Worker:
 def _serve(connection: Connection, threads: int, parent: int, progress_folder: str) -> None:
     """Carry out jobs until the pipe is closed; the body of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(2, 1)  # what a plugin prints must not mix with the run's own output
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[variable] = str(threads)
     threading.Thread(target=_end_with, args=(parent, progress_folder), daemon=True).start()
-    import torch  # noqa: PLC0415 - only workers need it
-
-    torch.set_num_threads(threads)
+    set_up_worker(threads)
     connection.send(("ready", None))
     while True:
         try:
@@ -244,41 +238,3 @@ def _end_with(parent: int, progress_folder: str) -> None:
         time.sleep(TICK_SECONDS)
     shutil.rmtree(progress_folder, ignore_errors=True)
     os._exit(1)
-
-
-@contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Start a process that Ctrl-C, which goes to all of a terminal's processes, never reaches."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_starting = threading.Lock()
-
-
-@contextlib.contextmanager
-def _main_not_imported() -> Iterator[None]:
-    """Keep workers that this thread starts from importing the user's script again.
-
-    Spawned processes import the parent's ``__main__``; a script that calls ``metabench.run``
-    without a ``__main__`` guard would then start itself over. Jobs name importable functions, so
-    workers have no need of it.
-    """
-    thread = threading.get_ident()
-
-    def without_main(name: str) -> dict[str, Any]:
-        data = original(name)
-        if threading.get_ident() != thread:
-            return data
-        return {k: v for k, v in data.items() if not k.startswith("init_main")}
-
-    with _starting:
-        original: Callable[[str], dict[str, Any]] = multiprocessing.spawn.get_preparation_data
-        multiprocessing.spawn.get_preparation_data = without_main
-        try:
-            yield
-        finally:
-            multiprocessing.spawn.get_preparation_data = original  # type: ignore[assignment]

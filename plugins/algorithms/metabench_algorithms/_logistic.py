@@ -16,6 +16,8 @@ Point = tuple[Tensor, Tensor]
 NEWTON_STEPS = 50
 CG_STEPS = 30
 HALVINGS = 12
+CONVERGED = 1e-8  # of the first gradient
+SOLVED = 1e-4  # of each right-hand side: a Newton step need not be exact
 
 
 @torch.no_grad()
@@ -23,18 +25,13 @@ def fit_logistic(x: Tensor, target: Tensor, penalty: float) -> Point:
     """Fit all episodes; one that has converged is left alone, so none depends on its neighbours.
 
     Args:
-        x: ``[B, S, r]`` centred support examples.
+        x: ``[B, S, r]`` centred support examples; float64, or the last steps drown in rounding.
         target: ``[B, S, way]`` one-hot labels.
         penalty: Of half the squared weights; the intercept is free.
 
     Returns:
         Weights ``W [B, r, way]`` and intercepts ``b [B, 1, way]``.
     """
-    dtype = x.dtype
-    if (
-        x.device.type != "mps"
-    ):  # in single precision the last steps drown in rounding; mps has no other
-        x, target = x.double(), target.double()
     w, b = target.new_zeros(len(x), x.shape[2], target.shape[2]), torch.zeros_like(target[:, :1])
     value = _objective(x, target, penalty, (w, b))
     active = torch.ones_like(value, dtype=torch.bool)
@@ -45,7 +42,7 @@ def fit_logistic(x: Tensor, target: Tensor, penalty: float) -> Point:
         gradient = (x.mT @ error + penalty * w, error.sum(1, keepdim=True))
         squared = _dot(gradient, gradient)
         if enough is None:
-            enough = (100 * torch.finfo(x.dtype).eps) ** 2 * squared
+            enough = CONVERGED**2 * squared
         active &= (squared > enough).flatten()
         if not active.any():
             break
@@ -64,7 +61,7 @@ def fit_logistic(x: Tensor, target: Tensor, penalty: float) -> Point:
         keep = active.view(-1, 1, 1)
         w, b = torch.where(keep, trial[0], w), torch.where(keep, trial[1], b)
         value = torch.where(active, new, value)
-    return w.to(dtype), b.to(dtype)
+    return w, b
 
 
 def _objective(x: Tensor, target: Tensor, penalty: float, at: Point) -> Tensor:
@@ -79,7 +76,7 @@ def _solve(x: Tensor, p: Tensor, penalty: float, gradient: Point) -> Point:
     w, b = torch.zeros_like(r), torch.zeros_like(rb)
     d, db = r, rb
     squared = _dot((r, rb), (r, rb))
-    enough = torch.finfo(x.dtype).eps * squared  # below it, directions are made of rounding
+    enough = SOLVED**2 * squared
     for _ in range(CG_STEPS):
         going = squared > enough
         if not going.any():
