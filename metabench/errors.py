@@ -47,9 +47,10 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """
     choices = sorted(known)
     near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+    listed = kind in {"domain", "source", "encoder", "algorithm", "metric", "suite", "plugin"}
     if near:
         hint = "did you mean " + " or ".join(near) + "?"
-    elif len(choices) <= 12:  # noqa: PLR2004 - what fits on a line
+    elif len(choices) <= 12 or not listed:  # noqa: PLR2004 - what fits on a line
         hint = "known: " + (", ".join(choices) or "none")
     else:
         hint = f"`metabench list {kind}s` shows all {len(choices)}"

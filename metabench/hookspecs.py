@@ -105,6 +105,8 @@ class TaskSourceInfo(Descriptor):
         metric: The metric that the source is scored by.
         files: Upstream files; none for a source that is embedded or generated.
         synthetic: Whether the data are generated and stand in for nothing real.
+        protocol: Protocol settings that hold for the source in every suite, such as
+            ``{"group_disjoint": True}`` where items of one group are near-copies.
         suites: The named suites that include the source, each with the protocol settings in which
             the source departs from the suite's defaults, such as ``{"quick": {"way": 3}}``.
     """
@@ -115,6 +117,7 @@ class TaskSourceInfo(Descriptor):
     metric: str = "accuracy"
     files: tuple[DataFile, ...] = ()
     synthetic: bool = False
+    protocol: Mapping[str, Any] = field(default_factory=dict)
     suites: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 

@@ -75,6 +75,8 @@ def _source_faults(info: TaskSourceInfo) -> Iterator[str]:
     else:
         for file in files:
             yield from _file_faults(file)
+    if not _is_json_mapping(info.protocol):
+        yield f"protocol {info.protocol!r} is not a mapping of protocol settings to JSON values"
     suites: Any = info.suites
     if not isinstance(suites, Mapping) or not all(
         _is_suite(name) and _is_json_mapping(settings) for name, settings in suites.items()

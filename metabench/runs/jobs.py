@@ -130,6 +130,11 @@ class Turns:
                 return self._pending.pop(position)
         return None
 
+    def put_back(self, job: Job) -> None:
+        """Take back a job that was handed out and never begun."""
+        self._busy.discard(job.exclusive)
+        self._pending.insert(0, job)
+
     def ended(self, outcome: Outcome) -> None:
         """Take note that a job has ended."""
         self._busy.discard(outcome.job.exclusive)

@@ -15,6 +15,7 @@ import shutil
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -72,7 +73,7 @@ class LocalExecutor:
                     worker.start(job, self._progress.path(job))
             self._wait()
             for worker in list(self._workers):
-                outcome = self._look_at(worker)
+                outcome = self._look_at(worker, turns)
                 if outcome is not None:
                     turns.ended(outcome)
                     yield outcome
@@ -106,7 +107,7 @@ class LocalExecutor:
         signs += [worker.process.sentinel for worker in self._workers]
         wait(signs, TICK_SECONDS)
 
-    def _look_at(self, worker: _Worker) -> Outcome | None:
+    def _look_at(self, worker: _Worker, turns: Turns) -> Outcome | None:
         """Take a worker's message; replace it if it has died or overrun its time."""
         job = worker.job
         message = worker.receive()
@@ -124,8 +125,11 @@ class LocalExecutor:
         if worker.dead:
             self._workers.remove(worker)
             detail = worker.end()
-            if not worker.ready:
+            if not worker.begun:
                 self._note_false_start(detail)
+                if job is not None:
+                    turns.put_back(job)
+                return None
             return Outcome(job, "killed", detail=detail) if job is not None else None
         if job is not None and self._timeout and worker.seconds > self._timeout:
             worker.kill()
@@ -149,6 +153,7 @@ class _Worker:
     def __init__(self, threads: int, progress_folder: str) -> None:
         self.job: Job | None = None
         self.ready = False
+        self.begun = False
         self.dead = False
         self._since = 0.0
         context = multiprocessing.get_context("spawn")
@@ -162,7 +167,7 @@ class _Worker:
 
     @property
     def idle(self) -> bool:
-        return self.ready and not self.dead and self.job is None
+        return self.ready and self.job is None and not self.dead and self.process.is_alive()
 
     @property
     def seconds(self) -> float:
@@ -171,6 +176,7 @@ class _Worker:
 
     def start(self, job: Job, progress: str) -> None:
         self.job = job
+        self.begun = False
         self._since = time.monotonic()
         try:
             self.connection.send((job, progress))
@@ -182,14 +188,17 @@ class _Worker:
         try:
             while self.connection.poll():
                 message: Message = self.connection.recv()
-                if message[0] != "ready":
+                if message[0] == "ready":
+                    self.ready = True
+                elif message[0] == "begun":
+                    self.begun = True
+                else:
                     return message
-                self.ready = True
         except (EOFError, OSError):
             self.dead = True
             return None
         except Exception as error:  # noqa: BLE001 - whatever unpickling raises costs one job
-            return "raised", error
+            return "raised", JobError(type(error).__name__, str(error), traceback.format_exc())
         self.dead = not self.process.is_alive() and not self.connection.poll()
         return None
 
@@ -216,20 +225,27 @@ def _serve(connection: Connection, threads: int, parent: int, progress_folder: s
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent, progress_folder), daemon=True).start()
     set_up_worker(threads)
-    connection.send(("ready", None))
-    while True:
-        try:
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+        connection.send(("ready", None))
+        while True:
             job, progress = connection.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            message: Message = ("done", call(job, progress))
-        except (MetabenchError, JobError) as error:
-            message = ("raised", error)
-        try:
-            connection.send(message)
-        except OSError:
-            return
+            connection.send(("begun", None))
+            _answer(connection, job, progress)
+
+
+def _answer(connection: Connection, job: Job, progress: str) -> None:
+    """Carry out a job and send what came of it."""
+    try:
+        message: Message = ("done", call(job, progress))
+    except (MetabenchError, JobError) as error:
+        message = ("raised", error)
+    try:
+        connection.send(message)
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever pickling raises costs one job
+        trace = traceback.format_exc()
+        connection.send(("raised", JobError(type(error).__name__, str(error), trace)))
 
 
 def _end_with(parent: int, progress_folder: str) -> None:

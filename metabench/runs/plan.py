@@ -173,7 +173,8 @@ def _drafts_of_source(
     algorithms = [parts[name] for name in _algorithms(choice, entry)]
     seeds = request.seeds or suite.seeds
     for shot in request.shots or entry.shots or suite.shots:
-        protocol = suite.make_protocol(shot, info.metric, entry.protocol, request.protocol_changes)
+        settings = {**info.protocol, **entry.protocol}
+        protocol = suite.make_protocol(shot, info.metric, settings, request.protocol_changes)
         for algorithm in algorithms:
             for encoder in encoders or [None] if algorithm.info.uses_encoder else [None]:
                 verdict = _verdict(info, encoder, algorithm.info)

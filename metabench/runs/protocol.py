@@ -62,8 +62,8 @@ class Protocol(BaseModel):
     @classmethod
     def _check_way(cls, way: int | str) -> int | str:
         if isinstance(way, int):
-            if way < 1:
-                raise ValueError("way must be at least 1")
+            if way < 2:  # noqa: PLR2004 - two classes make a question
+                raise ValueError("way must be at least 2: with one class every answer is right")
         elif not (m := re.fullmatch(r"(\d+)-(\d+)", way)) or not 2 <= int(m[1]) <= int(m[2]):  # noqa: PLR2004
             raise ValueError(f"way {way!r} is neither a number nor a range such as '5-50'")
         return way

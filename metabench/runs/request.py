@@ -50,7 +50,7 @@ class RunRequest(BaseModel):
     episodes: int | None = Field(default=None, ge=1)
     seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = ()
     budget: int | None = Field(default=None, ge=0)
-    device: str = "auto"
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|(cuda|xpu|hpu)(:\d+)?)$")
     precision: Literal["fp32", "bf16"] = "fp32"
     jobs: int | None = Field(default=None, ge=1)
     executor: Literal["local", "dask"] = "local"

@@ -7,7 +7,7 @@ import multiprocessing.spawn
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 ANY_THREAD = 0
@@ -43,7 +43,7 @@ def main_not_imported(*, everywhere: bool = False) -> Iterator[None]:
     thread = ANY_THREAD if everywhere else threading.get_ident()
     with _lock:
         if not _without_main:
-            multiprocessing.spawn.get_preparation_data = _preparation_data  # type: ignore[assignment]
+            multiprocessing.spawn.get_preparation_data = _preparation_data
         _without_main.append(thread)
     try:
         yield
@@ -54,7 +54,7 @@ def main_not_imported(*, everywhere: bool = False) -> Iterator[None]:
                 multiprocessing.spawn.get_preparation_data = _original
 
 
-_original: Callable[[str], dict[str, Any]] = multiprocessing.spawn.get_preparation_data
+_original = multiprocessing.spawn.get_preparation_data
 
 
 def _preparation_data(name: str) -> dict[str, Any]:

@@ -206,17 +206,25 @@ def _arrays(path: Path, record: Record) -> dict[str, npt.NDArray[np.generic]]:
     if hashlib.sha256(content).hexdigest() != record.scores_sha256:
         raise _DamagedError(f"has damaged scores: the checksum of {path.name} differs")
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > MAX_UNPACKED_BYTES:
-            raise _DamagedError(f"has unreadable scores {path.name}: {size} bytes unpacked")
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        if arrays["scores"].ndim != 1 or arrays["units"].ndim != 1:
-            raise _DamagedError(f"has scores of the wrong shape in {path.name}")
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError) as error:
+        return _unpacked(content)
+    except Exception as error:  # whatever a forged archive makes the readers raise
         raise _DamagedError(f"has unreadable scores {path.name} ({error})") from error
+
+
+def _unpacked(content: bytes) -> dict[str, npt.NDArray[np.generic]]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > MAX_UNPACKED_BYTES:
+        raise ValueError(f"{size} bytes unpacked")
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    if not all(_is_vector(arrays.get(name)) for name in ("scores", "units")):
+        raise ValueError("no row of numbers")
     return arrays
+
+
+def _is_vector(array: object) -> bool:
+    return isinstance(array, np.ndarray) and array.ndim == 1 and array.dtype.kind in "iuf"
 
 
 def _move(path: Path, folder: Path) -> None:

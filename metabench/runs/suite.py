@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -108,13 +109,14 @@ class Suite(BaseModel):
         Raises:
             UsageError: If a setting is unknown or out of range.
         """
-        fixed = self._protocol(shot, {**self.protocol, **settings, "metric": metric})
-        if not changes:
-            return fixed
         own = {**self.protocol, **settings, **changes, "metric": metric}
         changed = self._protocol(shot, own)
-        if changed.digest == fixed.digest:
-            return fixed
+        if not changes:
+            return changed
+        with contextlib.suppress(UsageError):  # --way 5-50 goes with no shot that is a number
+            fixed = self._protocol(shot, {**self.protocol, **settings, "metric": metric})
+            if changed.digest == fixed.digest:
+                return fixed
         return changed.model_copy(update={"name": f"{changed.name}-custom"})
 
     def _protocol(self, shot: int | str, settings: Mapping[str, Any]) -> Protocol:
@@ -208,7 +210,7 @@ def first_error(error: ValidationError, keys: Iterable[str] = ()) -> str:
 
 def _is_choice(part: str) -> bool:
     """Whether a part of an error's place names a branch of a union instead of a key."""
-    return part in {"int", "str", "[key]"} or "[" in part
+    return part in {"int", "str", "constrained-int"} or "[" in part
 
 
 def near(name: str, known: Iterable[str]) -> str:

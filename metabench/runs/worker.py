@@ -29,7 +29,7 @@ from metabench.runs.outcomes import provenance, unanswered, verdict_of_error
 from metabench.runs.prepare import build_encoder, frozen_features, load_source, meta_train_items
 from metabench.runs.record import Cell, Cost, Record
 from metabench.runs.store import Store
-from metabench.runs.tasks import CellTask
+from metabench.runs.tasks import CellTask, source_index
 from metabench.tasks.data import TaskData, TaskPool
 from metabench.tasks.sampler import EpisodeBatch, EpisodeSampler, episodes_digest
 
@@ -73,6 +73,7 @@ class _Built:
 def _run(task: CellTask, store: Store, started: datetime, report: Report) -> Record:
     data = load_source(task.source, task.place)
     if data.digest != task.source_digest:
+        source_index(task.place.store, task.source, task.place.data).unlink(missing_ok=True)
         raise MetabenchError(f"the data of {task.source.name} changed during the run; run again")
     _seed(task.cell.seed)
     built = _build(task, data)

@@ -54,7 +54,8 @@ def metabench_task_sources() -> Iterator[TaskSourceInfo]:
         citation="Han et al. (2018), EMNLP; train/val relations: ours",
         licence="MIT",
         files=(files.FEWREL_TRAIN, files.FEWREL_WIKI),
-        suites={"standard": {"group_disjoint": True}, "full": {"group_disjoint": True}},
+        protocol={"group_disjoint": True},
+        suites={"standard": {}, "full": {}},
     )
     yield TaskSourceInfo(
         name="fewrel-pubmed",
@@ -66,7 +67,8 @@ def metabench_task_sources() -> Iterator[TaskSourceInfo]:
         licence="MIT",
         options={"test": "pubmed"},
         files=(files.FEWREL_TRAIN, files.FEWREL_PUBMED),
-        suites={"standard": {"group_disjoint": True}, "full": {"group_disjoint": True}},
+        protocol={"group_disjoint": True},
+        suites={"standard": {}, "full": {}},
     )
 
 
