@@ -24,16 +24,19 @@ PLAIN_SECONDS = 10.0
 """Time between two lines about running cells where there is no terminal."""
 
 
-def duration(seconds: float | None) -> str:
+def duration(seconds: float) -> str:
     """Return ``42 s``, ``3 min 05 s`` or ``2 h 10 min``."""
-    if seconds is None:
-        return "?"
     whole = round(seconds)
     if whole < MINUTE:
         return f"{whole} s"
     if whole < HOUR:
         return f"{whole // MINUTE} min {whole % MINUTE:02d} s"
     return f"{whole // HOUR} h {whole % HOUR // MINUTE:02d} min"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 cell`` or ``2 cells``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 class ConsoleWatcher(Watcher):
@@ -86,7 +89,9 @@ class ConsoleWatcher(Watcher):
             parts = [f"{found} found in the store", f"{to_run} to run"]
             parts += [f"{rest} cannot be run"] * bool(rest)
             parts += [f"about {duration(seconds)} of work"] * bool(to_run)
-            self._print(f"{total} cells: {', '.join(parts)}")
+            self._print(f"{counted(total, 'cell')}: {', '.join(parts)}")
+        if self._live is not None:
+            self._live.update(self._bars((), None))
 
     def finished(self, record: Record, done: int, total: int) -> None:
         """Print one line for a finished cell."""
@@ -109,8 +114,8 @@ class ConsoleWatcher(Watcher):
         if self._quiet or now - self._spoken < PLAIN_SECONDS:
             return
         self._spoken = now
-        doing = "; ".join(f"{a.label} {a.stage} {_share(a)}" for a in active)
-        self._print(f"  ... {doing}" + (f"; {duration(left)} left" if left is not None else ""))
+        doing = "; ".join(f"{a.label} {a.stage} {_share(a)}".rstrip() for a in active)
+        self._print(f"  ... {doing}{_left(left)}")
 
     def _bars(self, active: Sequence[Progress], left: float | None) -> Group:
         grid = Table.grid(padding=(0, 1))
@@ -122,7 +127,7 @@ class ConsoleWatcher(Watcher):
             overall = Table.grid(padding=(0, 1))
             bar = ProgressBar(total=self._total, completed=self.done, width=24)
             overall.add_row(
-                Text("   all"), bar, Text(f"{self.done}/{self._total} cells, {duration(left)} left")
+                Text("   all"), bar, Text(f"{self.done}/{self._total} cells{_left(left)}")
             )
             parts.append(overall)
         return Group(*parts)
@@ -132,6 +137,10 @@ class ConsoleWatcher(Watcher):
             self._console.print(Text(text), soft_wrap=True)
         else:
             click.echo(text, err=True)
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f", about {duration(seconds)} left"
 
 
 def _share(progress: Progress) -> str:

@@ -81,7 +81,7 @@ def run(*, dry_run: bool, as_json: bool, **options: Any) -> int:
     request = _request(options)
     if dry_run:
         return _print_plan(request, as_json=as_json)
-    from metabench.cli._watch import ConsoleWatcher
+    from metabench.cli._watch import ConsoleWatcher, counted
     from metabench.runs.run import run as carry_out
 
     watcher = ConsoleWatcher(quiet=as_json)
@@ -90,7 +90,7 @@ def run(*, dry_run: bool, as_json: bool, **options: Any) -> int:
             result = carry_out(request, watcher)
     except KeyboardInterrupt:
         command = shlex.join(["metabench", *sys.argv[1:]])
-        kept = f"{watcher.done} finished cells are kept in {request.store}"
+        kept = f"{counted(watcher.done, 'cell')} finished in this run and kept in {request.store}"
         click.echo(f"\ninterrupted: {kept}; resume with\n  {command}", err=True)
         return EXIT_INTERRUPTED
     if as_json:
@@ -133,7 +133,7 @@ def _shard(text: str | None) -> tuple[int, int] | None:
 
 def _print_plan(request: RunRequest, *, as_json: bool) -> int:
     from metabench.cli._common import print_table
-    from metabench.cli._watch import duration
+    from metabench.cli._watch import counted, duration
     from metabench.runs.preview import preview
 
     plan = preview(request, warn=lambda text: click.echo(f"metabench: warning: {text}", err=True))
@@ -146,9 +146,9 @@ def _print_plan(request: RunRequest, *, as_json: bool) -> int:
         return 0
     print_table(("cell", "state"), [(c.task.cell.label, plan.state(c)) for c in plan.cells])
     click.echo(
-        f"\n{len(plan.cells)} cells: {len(plan.answered)} found in the store, {len(plan.open)} to "
-        f"run, {plan.ruled_out} cannot be run; about {duration(plan.seconds / plan.workers)} with "
-        f"{plan.workers} worker{'s' * (plan.workers > 1)}"
+        f"\n{counted(len(plan.cells), 'cell')}: {len(plan.answered)} found in the store, "
+        f"{len(plan.open)} to run, {plan.ruled_out} cannot be run; about "
+        f"{duration(plan.seconds / plan.workers)} with {counted(plan.workers, 'worker')}"
     )
     return 0
 
@@ -165,6 +165,7 @@ def _print_json(result: RunResult) -> None:
 
 def _print_tables(result: RunResult, request: RunRequest) -> None:
     from metabench.cli._common import make_console
+    from metabench.cli._watch import counted
     from metabench.leaderboard.terminal import render_tables
 
     make_console().print(render_tables(result.written.tables))
@@ -172,7 +173,8 @@ def _print_tables(result: RunResult, request: RunRequest) -> None:
     for record in result.records:
         counts[record.status] = counts.get(record.status, 0) + 1
     summary = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    click.echo(f"{len(result.records)} cells: {summary}; {result.reused} found in the store")
+    cells = counted(len(result.records), "cell")
+    click.echo(f"{cells}: {summary}; {result.reused} found in the store")
     click.echo(f"store   {request.store}")
     for path in result.written.paths:
         click.echo(f"table   {path}")

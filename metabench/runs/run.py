@@ -183,7 +183,7 @@ def _answer(
         )
         for number, (task, weight) in enumerate(zip(open_tasks, seconds, strict=True))
     ]
-    clock = _Clock(sum(seconds))
+    clock = _Clock(sum(seconds), session.workers)
     for outcome in executor.outcomes(jobs):
         if outcome is None:
             watcher.tick(executor.active(), clock.left())
@@ -213,11 +213,15 @@ def _of_other_shards(
 
 
 class _Clock:
-    """Estimates the time left from the share of the estimated work that is done."""
+    """Estimates the time left from the share of the estimated work that is done.
 
-    def __init__(self, total: float) -> None:
+    Before any is done there is only the estimate, and past that nothing is known.
+    """
+
+    def __init__(self, total: float, workers: int) -> None:
         self._started = time.monotonic()
         self._total = total
+        self._workers = workers
         self._done = 0.0
         self.count = 0
 
@@ -226,9 +230,11 @@ class _Clock:
         self.count += 1
 
     def left(self) -> float | None:
-        if not self._done:
-            return None
-        return (time.monotonic() - self._started) * (self._total - self._done) / self._done
+        elapsed = time.monotonic() - self._started
+        if self._done:
+            return elapsed * (self._total - self._done) / self._done
+        rest = self._total / self._workers - elapsed
+        return rest if rest > 0 else None
 
 
 def _verdict_record(store: Store, task: CellTask, verdict: Verdict, found: Record | None) -> Record:
