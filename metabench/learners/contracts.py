@@ -67,6 +67,11 @@ class Encoder(nn.Module, ABC):
 
     Subclasses set ``width``, the length ``d`` of an embedding, in their constructor, which takes an
     `InputSpec` and the descriptor's options.
+
+    An encoder may also have a method ``forward_copies(weights, inputs)``, for learners that adapt a
+    copy of it per episode: it embeds inputs ``[T, n, ...]`` with ``T`` copies of the weights, each
+    ``[T, *shape]`` by parameter name, as ``[T, n, d]``, every copy normalised by the statistics of
+    its own batch and no buffer changed. It has to equal a loop over the copies, and to be faster.
     """
 
     width: int
