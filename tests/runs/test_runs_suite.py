@@ -78,5 +78,5 @@ def test_later_settings_win_and_only_a_change_of_the_user_renames():
 
 def test_a_bad_value_of_the_user_is_one_line():
     suite = parse_suite(HEAD, "mine.toml")
-    with pytest.raises(UsageError, match=r"^protocol mine-0w1s: way = 0: way must be at least 1$"):
+    with pytest.raises(UsageError, match=r"^protocol mine-0w1s: way = 0: way must be at least 2"):
         suite.make_protocol(1, "accuracy", {}, {"way": 0})
