@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_simpleshot_equals_scikit_learn(store, source):
     records = [record for record in store.scan() if record.cell.source == source]
     assert {record.cell.shot for record in records} == {"1", "5"}
     entry = load_plugins().source(source)
-    context = SourceContext(source, data_dir=os.environ["METABENCH_DATA"])
+    context = SourceContext(source, data_dir=Path(os.environ["METABENCH_DATA"]))
     data = resolve_target(entry.info.target)(context, **entry.info.options)
     for record in records:
         assert record.key_parts["source"]["digest"] == data.digest
