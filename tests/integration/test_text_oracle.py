@@ -64,7 +64,7 @@ def test_simpleshot_equals_scikit_learn(store, source):
         assert record.key_parts["source"]["digest"] == data.digest
         features = next(
             tensors["embedding"]
-            for path in store.cache.glob("features/minilm-*.safetensors")
+            for path in (store.root / "cache").glob("features/minilm-*.safetensors")
             if len((tensors := load_file(path))["embedding"]) == len(data)
         ).astype(np.float64)
         protocol = Protocol(**record.provenance["protocol"])
