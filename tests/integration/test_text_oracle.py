@@ -68,6 +68,6 @@ def test_simpleshot_equals_scikit_learn(store, source):
             if len((tensors := load_file(path))["embedding"]) == len(data)
         ).astype(np.float64)
         protocol = Protocol(**record.provenance["protocol"])
-        ours = store.arrays(record)["scores"]
+        ours = store.scored(record).scores
         theirs = np.array(list(expected_scores(data, features, protocol, record.cell.seed)))
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
