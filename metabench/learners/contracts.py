@@ -175,7 +175,7 @@ class TaskSpec:
 
     Attributes:
         kind: The kind of task.
-        way: The largest number of classes in a test episode; 1 in regression.
+        way: The largest number of classes in an episode of any split; 1 in regression.
         width: The length ``d`` of an embedding.
         encoder: The encoder, for an algorithm that adapts its weights; ``None`` otherwise. The
             core owns, trains and saves its parameters.

@@ -141,6 +141,9 @@ class MetaTrainer:
             "optimizer": hyper.optimizer,
             "learning_rate": hyper.learning_rate,
             "schedule": hyper.schedule,
+            "selection": "meta-val"
+            if any(score is not None for *_, score in self._log.curve)
+            else "none: the last weights, since no meta-val episode could be scored",
             **self._recipe.describe(),
         }
         if self._partial is not None:

@@ -39,6 +39,11 @@ KEPT_SOURCES = 2
 """Sources that a worker keeps in memory."""
 
 
+def check_device(place: Place) -> None:
+    """Raise `UsageError` if the device that was asked for does not exist: once, not per cell."""
+    Compute.choose(place.device, place.precision)
+
+
 def prepare_source(job: tuple[SourcePart, Place]) -> Prepared:
     """Load a source, keep its tensors in the cache, and describe it.
 

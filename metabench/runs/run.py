@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from metabench.atomic import write_text
+from metabench.errors import MetabenchError
 from metabench.leaderboard.build import Written, write_leaderboards
 from metabench.registry.catalogue import Problem
 from metabench.runs.estimate import Estimator
@@ -67,6 +68,7 @@ def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
     lazy = LazyExecutor(lambda: session.executor(len(drafts)))
     try:
         knowledge = session.known(drafts)
+        _try_device(session, executor, watcher)
         _prepare(session, drafts, knowledge, lazy, watcher)
         planned = [resolve(draft, knowledge, session.place) for draft in drafts]
         records, reused = _answer(session, planned, lazy, watcher)
@@ -91,6 +93,17 @@ def _report_problems(session: Session, watcher: Watcher) -> None:
     for problem in session.catalogue.problems:
         tell(problem)
     session.catalogue.on_problem = tell
+
+
+def _try_device(session: Session, executor: LazyExecutor, watcher: Watcher) -> None:
+    """Refuse a device that does not exist, once and before any cell; workers have torch."""
+    place = session.place
+    if place.device in {"auto", "cpu"}:
+        return
+    job = Job(0, f"try {place.device}", "metabench.runs.prepare:check_device", place)
+    for outcome in _watched(executor, [job], watcher):
+        if isinstance(outcome.error, MetabenchError):
+            raise outcome.error
 
 
 def _prepare(

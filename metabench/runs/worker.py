@@ -183,10 +183,13 @@ def _build(task: CellTask, data: TaskData) -> _Built:
 
 
 def _largest_way(task: CellTask, data: TaskData) -> int:
-    pool = data.splits["test"]
-    if isinstance(pool, TaskPool):
-        return max(one.way for one in pool.tasks)
-    return min(task.protocol.sampling.most_way, len(pool.names))
+    """The most classes that an episode can have; with a range of ways, splits differ in that."""
+    return max(
+        max(one.way for one in pool.tasks)
+        if isinstance(pool, TaskPool)
+        else min(task.protocol.sampling.most_way, len(pool.names))
+        for pool in data.splits.values()
+    )
 
 
 def _train(

@@ -236,3 +236,25 @@ def test_kill_9_at_random_points_loses_and_doubles_nothing(shell):
     rows = table(shell)
     names = [(row["source"], row["encoder"], row["algorithm"], row["protocol"]) for row in rows]
     assert len(names) == len(set(names)) == 56
+
+
+def test_a_range_of_ways_suits_learners_with_a_head_of_fixed_size(shell):
+    suite = shell.folder / "uneven.toml"
+    suite.write_text(
+        'name = "uneven"\nsummary = "Meta-Dataset"\nshots = ["uneven"]\n'
+        '[protocol]\nway = "5-50"\nepisodes = 10\nbudget = 1500\n'
+        '[[entries]]\nsources = ["blobs"]\nencoders = ["toy-linear"]\n'
+        'algorithms = ["anil", "chance", "maml", "protonet"]\n'
+    )
+    shell("run", "--suite", suite)
+    rows = {row["algorithm"]: row for row in table(shell)}
+    assert {name: row["status"] for name, row in rows.items()} == dict.fromkeys(rows, "ok")
+    assert rows["chance"]["mean"] == rows["chance"]["chance"]
+    assert rows["maml"]["way"] == "5-50"
+
+
+def test_a_device_that_is_not_there_is_one_line_and_leaves_no_record(shell):
+    _, err = shell("run", *SMALL, "--algorithms", "protonet", "--device", "cuda:77", code=2)
+    assert "cuda:77" in err
+    assert "Traceback" not in err
+    assert shell.records() == []

@@ -95,7 +95,8 @@ def metabench_task_sources() -> Iterator[TaskSourceInfo]:
         domain="vision",
         modality="image",
         requires=("sklearn",),
-        suites={"quick": {"way": 3}},
+        protocol={"way": 3},
+        suites={"quick": {}},
     )
     yield TaskSourceInfo(
         name="omniglot",
