@@ -68,7 +68,7 @@ def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
     lazy = LazyExecutor(lambda: session.executor(len(drafts)))
     try:
         knowledge = session.known(drafts)
-        _try_device(session, executor, watcher)
+        _try_device(session, lazy, watcher)
         _prepare(session, drafts, knowledge, lazy, watcher)
         planned = [resolve(draft, knowledge, session.place) for draft in drafts]
         records, reused = _answer(session, planned, lazy, watcher)
