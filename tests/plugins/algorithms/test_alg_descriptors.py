@@ -40,10 +40,8 @@ def test_target_exists_and_options_are_hyperparameters(name):
     assert info.adapts_encoder or info.inductive
 
 
-@pytest.mark.parametrize("name", sorted(INFOS))
+@pytest.mark.parametrize("name", sorted(n for n in INFOS if INFOS[n].recipe == "supervised"))
 def test_supervised_learners_share_the_settings_of_their_checkpoint(name):
-    if INFOS[name].recipe != "supervised":
-        pytest.skip("trained by itself")
     base = Algorithm.Hyperparameters()
     hyper = target(name).Hyperparameters()
     assert {k: getattr(hyper, k) for k in vars(base)} == vars(base)
@@ -56,7 +54,8 @@ def test_listing_imports_no_torch():
     )
     path = [str(PLUGIN), str(PLUGIN.parents[1])]
     script = f"import sys; sys.path[:0] = {path!r}; {code}"
-    subprocess.run([sys.executable, "-c", script], check=True)
+    done = subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_readme_names_every_algorithm_and_its_recipe():
