@@ -118,7 +118,8 @@ def metabench_task_sources() -> Iterator[TaskSourceInfo]:
         domain="vision",
         modality="image",
         files=(_BACKGROUND, _EVALUATION, *_VINYALS),
-        suites={"full": {"way": 20}},
+        protocol={"way": 20},
+        suites={"full": {}},
     )
     yield TaskSourceInfo(
         name="omniglot-lake-runs",
@@ -129,7 +130,8 @@ def metabench_task_sources() -> Iterator[TaskSourceInfo]:
         domain="vision",
         modality="image",
         files=(_BACKGROUND, _RUNS),
-        suites={"full": {"way": 20, "shot": 1, "draws": 1}},
+        protocol={"way": 20, "draws": 1},
+        suites={"full": {"shots": [1]}},
     )
     yield TaskSourceInfo(
         name="grocery",
