@@ -35,6 +35,7 @@ COLUMNS = [
     "protocol_digest",
     "episodes_digest",
     "reason",
+    "other_metrics",
 ]
 
 FLOORS = {

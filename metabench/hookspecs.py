@@ -103,6 +103,7 @@ class TaskSourceInfo(Descriptor):
         modality: What its inputs are (``image``, ``text``, ...); encoders name what they accept.
         task_kind: What is predicted.
         metric: The metric that the source is scored by.
+        other_metrics: Further metrics that are reported beside it.
         files: Upstream files; none for a source that is embedded or generated.
         synthetic: Whether the data are generated and stand in for nothing real.
         protocol: Protocol settings that hold for the source in every suite, such as
@@ -115,6 +116,7 @@ class TaskSourceInfo(Descriptor):
     modality: str
     task_kind: TaskKind = "classification"
     metric: str = "accuracy"
+    other_metrics: tuple[str, ...] = ()
     files: tuple[DataFile, ...] = ()
     synthetic: bool = False
     protocol: Mapping[str, Any] = field(default_factory=dict)
@@ -175,22 +177,23 @@ class AlgorithmInfo(Descriptor):
 
 @dataclass(frozen=True, kw_only=True)
 class MetricInfo(Descriptor):
-    """How the scores of one episode become one number.
+    """How the answers to one episode become one number.
 
-    The target is called as ``target(scores, targets)`` with the scores of a batch of episodes,
-    ``[B, Q, way]`` (``[B, Q]`` in regression), and their targets ``[B, Q]``; it returns ``[B]``
-    float64 values, NaN for an episode in which the metric is undefined.
+    The target is called as ``target(answered)`` with a `metabench.learners.metrics.Answered`, a
+    batch of episodes with their scores and targets; it returns ``[B]`` float64 values, NaN for an
+    episode in which the metric is undefined and an infinity where the answers cannot be scored.
 
     Attributes:
         task_kinds: The kinds of task that it scores.
-        best: The best possible value, which ``normalized`` maps to 1.
-        chance: The value of an uninformed learner, which ``normalized`` maps to 0: a number, or
-            ``"1/way"``.
+        best: The best possible value, which ``normalized`` maps to 1: a number, or
+            ``"1-base-rate"``, one less the share of positives in the test queries.
+        chance: The value of an uninformed learner, which ``normalized`` maps to 0: a number,
+            ``"1/way"``, or ``"base-rate"``, the share of positives in the test queries.
     """
 
     task_kinds: tuple[TaskKind, ...]
-    best: float = 1.0
-    chance: float | Literal["1/way"] = 0.0
+    best: float | Literal["1-base-rate"] = 1.0
+    chance: float | Literal["1/way", "base-rate"] = 0.0
 
 
 @hookspec
@@ -258,6 +261,10 @@ def metabench_metrics() -> Iterable[MetricInfo]:  # type: ignore[empty-body]
                 name="top2", summary="share of queries with the label among the best two",
                 task_kinds=("classification",), target="my_package.top2:top2",
             )
+
+        def top2(answered):  # in my_package/top2.py
+            best = answered.scores.topk(2).indices
+            return (best == answered.targets.unsqueeze(-1)).any(-1).double().mean(-1)
     """
 
 

@@ -55,6 +55,8 @@ class Row:
         protocol_digest: SHA-256 of what the protocol fixes.
         episodes_digest: Equal digest, equal test episodes.
         reason: Why there is no number.
+        other_metrics: Further metrics and the metric on subsets of the tasks, means over seeds, as
+            ``auroc=0.7312; nmse (inside)=0.4188``.
     """
 
     domain: str
@@ -87,6 +89,7 @@ class Row:
     protocol_digest: str
     episodes_digest: str
     reason: str
+    other_metrics: str
 
     def ranked(self, low: int, high: int) -> Row:
         """Return a copy with its rank interval."""
@@ -143,7 +146,17 @@ def row_of(evidence: Evidence, interval: tuple[float, float] | None) -> Row:
         protocol_digest=one_line(cell.protocol_digest),
         episodes_digest=one_line(evidence.episodes_digest),
         reason=one_line(evidence.reason, REASON_LENGTH),
+        other_metrics=_others(evidence) if mean is not None else "",
     )
+
+
+def _others(evidence: Evidence) -> str:
+    """Write down the mean over seeds of each further metric that every seed has."""
+    found = [record.other_metrics for record in evidence.records]
+    means = {name: [others.get(name) for others in found] for name in found[0]}
+    shown = {name: _mean(values) for name, values in means.items()}
+    pairs = [f"{name}={value:.4f}" for name, value in shown.items() if value is not None]
+    return one_line("; ".join(pairs))
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -220,7 +220,9 @@ def _score(row: Row) -> str:
 
 
 def _number(value: float, row: Row) -> str:
-    return f"{100 * value:.2f}" if _in_percent(row) else f"{value:.4g}"
+    if _in_percent(row):
+        return f"{100 * value:.2f}"
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.4g}"  # noqa: PLR2004 - four digits
 
 
 def _in_percent(row: Row) -> bool:

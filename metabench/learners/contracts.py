@@ -79,7 +79,9 @@ class Encoder(nn.Module, ABC):
     def prepare(self, inputs: Inputs, meta_train: Tensor) -> Inputs:
         """Turn a source's inputs, once and on the host, into what ``forward`` takes.
 
-        Tokenisation, filter banks and standardisation belong here.
+        Tokenisation, filter banks and standardisation belong here. The result is kept on disk, so
+        it must be a function of the arguments and of the constructor's, and change nothing. Inputs
+        that a metric makes up while it closes a loop come with no meta-train examples.
 
         Args:
             inputs: All examples of the source; first dimension ``n``.
@@ -99,7 +101,8 @@ class Encoder(nn.Module, ABC):
             inputs: Prepared inputs of ``n`` examples, on the encoder's device.
 
         Returns:
-            ``(n, d)`` embeddings.
+            ``(n, d)`` embeddings. Those of a frozen encoder may be uint8 or float16: they are kept
+            so on disk, and learners get float32.
         """
 
     def weights_digest(self) -> str:
@@ -118,8 +121,8 @@ class Support(Generic[X]):
     Attributes:
         x: ``[B, S, d]`` embeddings; for an algorithm that adapts the encoder, the prepared inputs,
             each ``[B, S, ...]``.
-        y: ``[B, S]`` labels ``0 .. way-1`` (int64), or values (float32) in regression.
-        way: Number of classes; 1 in regression.
+        y: ``[B, S]`` labels ``0 .. way-1`` (int64); in regression ``[B, S, k]`` values (float32).
+        way: Number of classes; in regression the number of outputs ``k``.
     """
 
     x: X
@@ -133,7 +136,7 @@ class Query(Generic[X]):
 
     Attributes:
         x: ``[B, Q, d]`` embeddings, or prepared inputs as in `Support`.
-        y: ``[B, Q]`` targets.
+        y: ``[B, Q]`` labels, or ``[B, Q, k]`` values.
     """
 
     x: X
@@ -175,7 +178,8 @@ class TaskSpec:
 
     Attributes:
         kind: The kind of task.
-        way: The largest number of classes in an episode of any split; 1 in regression.
+        way: The largest number of classes in an episode of any split; in regression the number of
+            outputs ``k``.
         width: The length ``d`` of an embedding.
         encoder: The encoder, for an algorithm that adapts its weights; ``None`` otherwise. The
             core owns, trains and saves its parameters.
@@ -217,7 +221,7 @@ class Algorithm(nn.Module, ABC, Generic[X]):
 
         Returns:
             A function from the queries ``x`` to scores ``[B, Q, way]``, larger for likelier
-            classes (logits, for the default ``loss``); in regression to predictions ``[B, Q]``.
+            classes (logits, for the default ``loss``); in regression to predictions ``[B, Q, k]``.
         """
 
     def adapt_transductive(self, support: Support[X], query: X) -> Predictor[X]:
@@ -262,11 +266,11 @@ class EpisodeAlgorithm(Algorithm[Tensor]):
 
         Args:
             x: ``[S, d]`` embeddings.
-            y: ``[S]`` targets.
-            way: Number of classes.
+            y: ``[S]`` labels, or ``[S, k]`` values.
+            way: Number of classes, or of outputs.
 
         Returns:
-            A function from ``[Q, d]`` embeddings to scores ``[Q, way]`` (``[Q]`` in regression).
+            A function from ``[Q, d]`` embeddings to scores ``[Q, way]``, or values ``[Q, k]``.
         """
 
     def adapt(self, support: Support[Tensor]) -> Predictor[Tensor]:
@@ -282,7 +286,7 @@ class EpisodeAlgorithm(Algorithm[Tensor]):
 
 
 def task_loss(scores: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy of ``[B, Q, way]`` logits, or mean squared error of ``[B, Q]`` values."""
+    """Mean cross-entropy of ``[B, Q, way]`` logits, or mean squared error of values."""
     if targets.is_floating_point():
         return F.mse_loss(scores, targets)
     return F.cross_entropy(scores.flatten(0, 1), targets.flatten())

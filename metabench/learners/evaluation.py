@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from metabench.learners.contracts import Support
+from metabench.hookspecs import TaskKind
+from metabench.learners.contracts import Inputs, Support
 from metabench.learners.device import seed_torch, take
-from metabench.learners.metrics import accuracy_credit
+from metabench.learners.metrics import Answered, accuracy_credit, binary_margin
 from metabench.learners.model import FewShotModel, Problem
 from metabench.tasks.data import TaskPool
 from metabench.tasks.sampler import EpisodeBatch, EpisodeSampler
 
-Metric = Callable[[Tensor, Tensor], Tensor]
+Metric = Callable[[Answered], Tensor]
 Report = Callable[[int, int], None]
 
 EPISODES_AT_ONCE = 100
@@ -34,10 +36,12 @@ class Evaluation:
 
     Attributes:
         scores: ``[E]`` metric of each episode; NaN where it is undefined.
+        others: By name, the same of further metrics.
         predictions: ``[sum Q]`` predicted class (int16) of every query, episode after episode; the
-            first of the tied ones. In other kinds of task the score or value (float32).
+            first of the tied ones. In binary tasks `binary_margin` (float32), in regression the
+            values ``[sum Q, k]`` (float32).
         credit: ``[sum Q]`` credit of each query under ties (float32); empty but in classification.
-        targets: ``[sum Q]`` the truth.
+        targets: ``[sum Q]`` the truth, or ``[sum Q, k]``.
         offsets: ``[E + 1]`` where each episode begins in the flat arrays.
         units: ``[E]`` number of the fixed task that each episode was drawn from; empty for class
             pools.
@@ -46,6 +50,7 @@ class Evaluation:
     """
 
     scores: npt.NDArray[np.float64]
+    others: Mapping[str, npt.NDArray[np.float64]]
     predictions: npt.NDArray[np.generic]
     credit: npt.NDArray[np.float32]
     targets: npt.NDArray[np.generic]
@@ -63,6 +68,7 @@ class Evaluation:
             "targets": self.targets,
             "offsets": self.offsets,
             "units": self.units,
+            **{f"other.{name}": values for name, values in self.others.items()},
         }
 
 
@@ -96,7 +102,7 @@ def scored_batches(
     *,
     transductive: bool = False,
     timings: dict[str, float] | None = None,
-) -> Iterator[tuple[EpisodeBatch, Tensor, Tensor]]:
+) -> Iterator[tuple[EpisodeBatch, Answered]]:
     """Adapt to and predict the first ``episodes`` episodes of a sampler.
 
     Args:
@@ -108,8 +114,8 @@ def scored_batches(
         timings: Receives ``embed`` and ``adapt`` seconds.
 
     Yields:
-        Each batch with its scores ``[B, Q, way]`` or ``[B, Q]``, and its targets ``[B, Q]``, both
-        on the host. A learner that draws random numbers draws the same whatever ran before.
+        Each batch and what was answered. A learner that draws random numbers draws the same
+        whatever ran before.
     """
     timings = {} if timings is None else timings
     timings.update(embed=0.0, adapt=0.0)
@@ -128,13 +134,46 @@ def scored_batches(
         query = view(batch.query)
         with torch.no_grad():
             if transductive:
-                scores = model.algorithm.adapt_transductive(support, query)(query)
+                predictor = model.algorithm.adapt_transductive(support, query)
             else:
-                scores = model.algorithm.adapt(support)(query)
+                predictor = model.algorithm.adapt(support)
+            scores = predictor(query)
             _check_shape(scores, batch)
             scores = scores.detach().cpu()  # waits for the device, whose time counts
         timings["adapt"] += time.perf_counter() - started
-        yield batch, scores, torch.as_tensor(batch.query_targets)
+        predict = partial(_predict_new, model, problem, predictor)
+        yield batch, _answered(sampler, batch, scores, predict)
+
+
+def _predict_new(
+    model: FewShotModel, problem: Problem, predictor: Callable[[Any], Tensor], inputs: Inputs
+) -> Tensor:
+    """Apply an adapted predictor to inputs that no source holds."""
+    with torch.no_grad():
+        return predictor(model.view_new(problem, inputs)).detach().cpu()
+
+
+def _answered(
+    sampler: EpisodeSampler,
+    batch: EpisodeBatch,
+    scores: Tensor,
+    predict: Callable[[Inputs], Tensor],
+) -> Answered:
+    """Put together what a metric may look at."""
+    settings = None
+    if isinstance(sampler.pool, TaskPool):
+        told = [sampler.pool.tasks[number].settings for number in batch.origins[:, 0]]
+        known = [numbers for numbers in told if numbers is not None]
+        settings = torch.as_tensor(np.stack(known)) if known else None
+    groups = sampler.groups
+    return Answered(
+        scores=scores,
+        targets=torch.as_tensor(batch.query_targets),
+        support_targets=torch.as_tensor(batch.support_targets),
+        groups=None if groups is None else torch.as_tensor(groups[batch.query]),
+        settings=settings,
+        predict=predict,
+    )
 
 
 def evaluate(
@@ -144,6 +183,8 @@ def evaluate(
     episodes: int,
     metric: Metric,
     *,
+    kind: TaskKind = "classification",
+    others: Mapping[str, Metric] | None = None,
     transductive: bool = False,
     report: Report | None = None,
 ) -> Evaluation:
@@ -154,7 +195,9 @@ def evaluate(
         problem: Prepared inputs.
         sampler: Where the episodes come from.
         episodes: How many.
-        metric: Scores and targets of a batch to one value per episode.
+        metric: The answers to a batch of episodes to one value per episode.
+        kind: The kind of task.
+        others: Further metrics, by name.
         transductive: As in `scored_batches`.
         report: Called with the number of finished episodes and the total.
 
@@ -162,26 +205,33 @@ def evaluate(
         Scores and predictions of every episode.
     """
     timings: dict[str, float] = {}
-    values, predictions, credits_, targets, lengths, units = [], [], [], [], [], []
+    metrics = {"": metric, **(others or {})}
+    values: dict[str, list[npt.NDArray[np.float64]]] = {name: [] for name in metrics}
+    predictions, credits_, targets, lengths, units = [], [], [], [], []
     done = 0
-    for batch, scores, truth in scored_batches(
+    for batch, answered in scored_batches(
         model, problem, sampler, episodes, transductive=transductive, timings=timings
     ):
-        values.append(metric(scores, truth).double().numpy())
-        targets.append(truth.flatten().numpy())
-        if scores.dim() == 3 and not truth.is_floating_point():  # noqa: PLR2004 - [B, Q, way]
-            predictions.append(scores.argmax(-1).flatten().short().numpy())
-            credits_.append(accuracy_credit(scores, truth).flatten().float().numpy())
+        for name, one in metrics.items():
+            values[name].append(one(answered).double().numpy())
+        targets.append(answered.targets.flatten(0, 1).numpy())
+        if kind == "classification":
+            predictions.append(answered.scores.argmax(-1).flatten().short().numpy())
+            credit = accuracy_credit(answered.scores, answered.targets)
+            credits_.append(credit.flatten().float().numpy())
+        elif kind == "binary":
+            predictions.append(binary_margin(answered.scores).flatten().numpy())
         else:
-            predictions.append(scores.flatten().float().numpy())
-        lengths += [truth.shape[1]] * len(batch)
+            predictions.append(answered.scores.flatten(0, 1).float().numpy())
+        lengths += [answered.targets.shape[1]] * len(batch)
         if isinstance(sampler.pool, TaskPool):
             units.append(batch.origins[:, 0])
         done += len(batch)
         if report:
             report(done, episodes)
     return Evaluation(
-        scores=np.concatenate(values),
+        scores=np.concatenate(values.pop("")),
+        others={name: np.concatenate(parts) for name, parts in values.items()},
         predictions=np.concatenate(predictions),
         credit=np.concatenate(credits_) if credits_ else np.empty(0, np.float32),
         targets=np.concatenate(targets),
@@ -204,8 +254,8 @@ def mean_score(
     """Return the mean metric over episodes, undefined ones left out; for model selection."""
     total = sampler.test_episodes(episodes)
     values = [
-        metric(scores, truth).double()
-        for _, scores, truth in scored_batches(
+        metric(answered).double()
+        for _, answered in scored_batches(
             model, problem, sampler, min(total, episodes), transductive=transductive
         )
     ]
@@ -214,11 +264,10 @@ def mean_score(
 
 def _check_shape(scores: Tensor, batch: EpisodeBatch) -> None:
     """Reject scores that no metric can read, naming what was expected."""
-    expected = batch.query.shape
-    if batch.query_targets.dtype.kind == "i":
-        expected = (*expected, batch.way)
-    if tuple(scores.shape) != tuple(expected):
+    expected = (*batch.query.shape, batch.way)
+    if tuple(scores.shape) != expected:
+        last = "way" if batch.query_targets.dtype.kind == "i" else "outputs"
         raise ValueError(
             f"the predictor returned scores of shape {tuple(scores.shape)}; "
-            f"[episodes, queries, way] = {tuple(expected)} was expected"
+            f"[episodes, queries, {last}] = {expected} was expected"
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -14,18 +16,32 @@ from metabench.learners.device import Compute, take
 from metabench.tasks.sampler import EpisodeBatch
 
 EMBED_BATCH = 256
+KEPT_DTYPES = (torch.uint8, torch.float16)
+"""What embeddings of a frozen encoder are stored as if it gives them so; float32 otherwise."""
 
 
 class Embedded(Encoder):
-    """Stands where a frozen encoder was: its inputs are embeddings already."""
+    """Stands where a frozen encoder was: its inputs are embeddings already.
 
-    def __init__(self, width: int) -> None:
+    Args:
+        width: The length of an embedding.
+        origin: Builds the encoder that made them, for inputs that no source holds.
+    """
+
+    def __init__(self, width: int, origin: Callable[[], Encoder] | None = None) -> None:
         super().__init__()
         self.width = width
+        self._origin = cache(origin) if origin is not None else None
 
     def forward(self, inputs: Inputs) -> Tensor:
-        """Return the stored embeddings."""
-        return inputs["embedding"]
+        """Return the stored embeddings as float32."""
+        return inputs["embedding"].float()
+
+    def origin(self) -> Encoder:
+        """Return the encoder that made the embeddings."""
+        if self._origin is None:
+            raise RuntimeError("these embeddings have no encoder that could embed anything else")
+        return self._origin()
 
 
 @dataclass(frozen=True)
@@ -71,10 +87,33 @@ class FewShotModel(nn.Module):
     def embed_all(self, problem: Problem, items: Tensor) -> Tensor:
         """Embed examples without gradients, a batch at a time, in the order given."""
         if isinstance(self.encoder, Embedded):
-            return problem.inputs["embedding"][items]
+            return problem.inputs["embedding"][items].float()
         with torch.inference_mode():
             parts = [self.embed(problem, part) for part in torch.split(items, EMBED_BATCH)]
             return torch.cat(parts)
+
+    def view_new(self, problem: Problem, inputs: Inputs) -> Any:
+        """Bring inputs that no source holds into the form that the algorithm takes.
+
+        Args:
+            problem: Gives device and precision.
+            inputs: In the source's own format, each ``[B, n, ...]``.
+
+        Returns:
+            ``[B, n, d]`` embeddings; for an algorithm that adapts the encoder, prepared inputs.
+        """
+        encoder, autocast = self.encoder, problem.compute.autocast()
+        if isinstance(encoder, Embedded):
+            encoder, autocast = encoder.origin().to(problem.compute.device), nullcontext()
+        episodes = len(next(iter(inputs.values())))
+        flat = {name: tensor.flatten(0, 1) for name, tensor in inputs.items()}
+        nobody = torch.empty(0, dtype=torch.int64)
+        prepared = problem.compute.place(encoder.prepare(flat, nobody))
+        if self.adapts_encoder:
+            return {n: t.reshape(episodes, -1, *t.shape[1:]) for n, t in prepared.items()}
+        with torch.no_grad(), autocast:
+            features: Tensor = encoder.eval()(prepared)
+        return features.float().reshape(episodes, -1, features.shape[-1])
 
     def loss(self, problem: Problem, batch: EpisodeBatch) -> Tensor:
         """Return the algorithm's meta-training loss on a batch of episodes."""
@@ -103,17 +142,22 @@ def embed_source(encoder: Encoder, inputs: Inputs, meta_train: Tensor, compute: 
         compute: Device and precision.
 
     Returns:
-        ``[n, d]`` float32 embeddings on the host.
+        ``[n, d]`` embeddings on the host: float32, or as the encoder gives them if that is one of
+        `KEPT_DTYPES`.
     """
     prepared = encoder.prepare(inputs, meta_train)
     encoder = encoder.to(compute.device).eval()
     count = len(next(iter(prepared.values())))
-    parts = []
-    with torch.inference_mode(), compute.autocast():
+    features: Tensor | None = None
+    with torch.no_grad(), compute.autocast():
         for part in torch.split(torch.arange(count), EMBED_BATCH):
             embedded: Tensor = encoder(compute.place(take(prepared, part)))
-            parts.append(embedded.float().cpu())
-    return torch.cat(parts)
+            if features is None:  # one allocation: a list of parts would be held twice
+                dtype = embedded.dtype if embedded.dtype in KEPT_DTYPES else torch.float32
+                features = torch.empty(count, *embedded.shape[1:], dtype=dtype)
+            features[part] = embedded.to(features.dtype).cpu()
+    assert features is not None
+    return features
 
 
 def parameter_count(module: nn.Module) -> int:

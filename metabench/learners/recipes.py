@@ -5,15 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from metabench.errors import InapplicableError
-from metabench.learners.contracts import Hyperparameters, Query, Support, class_means
+from metabench.learners.contracts import Hyperparameters
 from metabench.learners.evaluation import Metric, mean_score
 from metabench.learners.model import FewShotModel, Problem
 from metabench.tasks.data import ClassPool, TaskData
@@ -22,6 +20,8 @@ from metabench.tasks.sampling import Sampling
 
 SAMPLED_AT_ONCE = 64
 """Training steps whose indices are drawn together; it cannot change which they are."""
+REST_IN_TRAINING = 128
+"""Most queries of a meta-training episode where a test episode asks for all the rest of a task."""
 MEASURED_EPISODES = 64
 """Training episodes of varying size over whose mean the budget is counted."""
 
@@ -62,7 +62,7 @@ class Setting:
             source_digest=self.data.digest,
             split=split,
             seed=self.seed,
-            groups=self.data.groups if sampling.group_disjoint else None,
+            groups=self.data.groups,
         )
 
 
@@ -133,7 +133,7 @@ class EpisodicRecipe(Recipe):
             test,
             way=hyper.train_way or test.way,
             shot=hyper.train_shot or test.shot,
-            query=hyper.train_query or test.query,
+            query=hyper.train_query or test.query or REST_IN_TRAINING,
         )
         self._sampler = setting.sampler("train", self._sampling)
         self._ahead: tuple[int, list[EpisodeBatch]] = (-1, [])
@@ -209,107 +209,3 @@ class EpisodicRecipe(Recipe):
             stop = first + SAMPLED_AT_ONCE * size
             self._ahead = (block, list(self._sampler.batches(first, stop, size)))
         yield self._ahead[1][offset]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SupervisedHyperparameters(Hyperparameters):
-    """Settings of supervised pre-training.
-
-    Attributes:
-        batch: Examples per step. Chen et al. (2019) train with Adam at 1e-3 and batches of 16;
-            64 keeps that rate stable and two CPU cores busy.
-        label_smoothing: Of the cross-entropy, as in Wang et al. (2019), SimpleShot: 0.1.
-    """
-
-    batch: int = 64
-    label_smoothing: float = 0.1
-    schedule: Literal["constant", "cosine", "halving"] = "cosine"
-
-
-class SupervisedRecipe(Recipe):
-    """Trains the encoder to classify all meta-train classes (Chen et al., 2019, section 3.2).
-
-    Weights are validated by the nearest class mean of normalised embeddings on 1-shot episodes of
-    the meta-val split (Wang et al., 2019), whatever the protocol's way and shot, so that one
-    checkpoint serves every protocol.
-    """
-
-    shared = True
-
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
-        pool = setting.data.splits["train"]
-        if not isinstance(pool, ClassPool):
-            raise InapplicableError("supervised pre-training needs classes, and these are tasks")
-        self.hyper = self._options = SupervisedHyperparameters()
-        encoder = setting.model.encoder
-        device = setting.problem.compute.device
-        torch.manual_seed(setting.seed)  # the algorithm that came first must not matter
-        self._classes = len(pool.names)
-        head = nn.Linear(encoder.width, self._classes).to(device)
-        self._trained = nn.ModuleDict({"encoder": encoder, "head": head})
-        self._items = setting.problem.index(np.concatenate(pool.members))
-        self._labels = setting.problem.index(np.repeat(np.arange(len(pool.names)), pool.sizes))
-        self._key = Sampling(way=1).stream(setting.data.digest, "supervised", setting.seed)
-
-    @property
-    def step_examples(self) -> int:
-        """The batch."""
-        return self._options.batch
-
-    @property
-    def trained(self) -> nn.Module:
-        """Encoder and linear classifier."""
-        return self._trained
-
-    def loss(self, step: int) -> Tensor:
-        """Cross-entropy over all meta-train classes on a batch drawn with replacement."""
-        rng = np.random.Generator(np.random.Philox(key=self._key, counter=step * 2**32))
-        drawn = self.setting.problem.index(rng.integers(len(self._items), size=self._options.batch))
-        features = self.setting.model.embed(self.setting.problem, self._items[drawn])
-        logits = self._trained["head"](features)
-        return F.cross_entropy(
-            logits, self._labels[drawn], label_smoothing=self._options.label_smoothing
-        )
-
-    def validate(self) -> float | None:
-        """Nearest class mean on 1-shot meta-val episodes."""
-        pool = self.setting.data.splits.get("val")
-        if not isinstance(pool, ClassPool):
-            return None
-        smallest = int(pool.sizes.min())
-        way = min(5, len(pool.names))
-        sampling = Sampling(way=way, shot=1, query=min(15, smallest - 1))
-        if way < 2 or smallest < 2:  # noqa: PLR2004 - one class or one example decides nothing
-            return None
-        items = self.setting.problem.index(pool.items)
-        self.setting.model.eval()
-        features = F.normalize(self.setting.model.embed_all(self.setting.problem, items), dim=-1)
-        position = np.full(len(self.setting.data), -1)
-        position[pool.items] = np.arange(len(items))
-        correct, total = 0.0, 0
-        sampler = self.setting.sampler("val", sampling)
-        for batch in sampler.batches(0, self.setting.val_episodes, self.setting.val_episodes):
-            support = Support(
-                features[self.setting.problem.index(position[batch.support])],
-                self.setting.problem.index(batch.support_targets),
-                batch.way,
-            )
-            query = Query(
-                features[self.setting.problem.index(position[batch.query])],
-                self.setting.problem.index(batch.query_targets),
-            )
-            guess = torch.cdist(query.x, class_means(support)).argmin(-1)
-            correct += float((guess == query.y).double().sum())
-            total += query.y.numel()
-        return correct / total
-
-    def describe(self) -> dict[str, object]:
-        """Number of classes and the batch."""
-        return {"train_way": self._classes, "batch": self._options.batch}
-
-
-BUILTIN_RECIPES: dict[str, type[Recipe]] = {
-    "episodic": EpisodicRecipe,
-    "supervised": SupervisedRecipe,
-}

@@ -68,6 +68,8 @@ def _source_faults(info: TaskSourceInfo) -> Iterator[str]:
         yield from _name_faults(field, getattr(info, field))
     if info.task_kind not in TASK_KINDS:
         yield f"task_kind {info.task_kind!r} is not one of {', '.join(TASK_KINDS)}"
+    if not _is_tuple_of(info.other_metrics, NAME):
+        yield f"other_metrics {info.other_metrics!r} is not a tuple of names"
     yield from _flag_faults(info, "synthetic")
     files: Any = info.files
     if not isinstance(files, tuple) or not all(isinstance(file, DataFile) for file in files):
@@ -117,10 +119,10 @@ def _algorithm_faults(info: AlgorithmInfo) -> Iterator[str]:
 
 def _metric_faults(info: MetricInfo) -> Iterator[str]:
     yield from _task_kinds_faults(info.task_kinds)
-    if not _is_number(info.best):
-        yield f"best {info.best!r} is not a finite number"
-    if info.chance != "1/way" and not _is_number(info.chance):
-        yield f"chance {info.chance!r} is neither a finite number nor '1/way'"
+    if info.best != "1-base-rate" and not _is_number(info.best):
+        yield f"best {info.best!r} is neither a finite number nor '1-base-rate'"
+    if info.chance not in ("1/way", "base-rate") and not _is_number(info.chance):
+        yield f"chance {info.chance!r} is neither a finite number nor '1/way' nor 'base-rate'"
     elif info.chance == info.best:
         yield f"chance and best are both {info.best!r}, so nothing can be normalised"
 

@@ -64,20 +64,22 @@ def _leave_out_unscored(settlement: Settlement) -> list[Problem]:
     for (kind, name), (info, plugin) in list(settlement.granted.items()):
         if not isinstance(info, TaskSourceInfo):
             continue
-        metric = settlement.granted.get(("metric", info.metric))
-        if metric is None:
-            fault = "which no plugin provides"
-        elif info.task_kind not in cast("MetricInfo", metric[0]).task_kinds:
-            fault = f"which does not score {info.task_kind} tasks"
-        else:
-            continue
-        problem = plugin.problem(
-            f"its source {name!r} is scored by {info.metric!r}, {fault}; the source is left out: "
-            "`metabench list metrics` shows those there are"
-        )
-        problems.append(problem)
-        settlement.withheld[kind, name] = problem
-        del settlement.granted[kind, name]
+        for wanted in (info.metric, *info.other_metrics):
+            metric = settlement.granted.get(("metric", wanted))
+            if metric is None:
+                fault = "which no plugin provides"
+            elif info.task_kind not in cast("MetricInfo", metric[0]).task_kinds:
+                fault = f"which does not score {info.task_kind} tasks"
+            else:
+                continue
+            problem = plugin.problem(
+                f"its source {name!r} is scored by {wanted!r}, {fault}; the source is left out: "
+                "`metabench list metrics` shows those there are"
+            )
+            problems.append(problem)
+            settlement.withheld[kind, name] = problem
+            del settlement.granted[kind, name]
+            break
     return problems
 
 

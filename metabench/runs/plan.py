@@ -37,14 +37,10 @@ class Draft:
     encoder: EncoderPart | None
     algorithm: AlgorithmPart
     metric: Part[MetricInfo]
+    other_metrics: tuple[Part[MetricInfo], ...]
     protocol: Protocol
     seed: int
     verdict: Verdict | None = None
-
-    @property
-    def frozen(self) -> bool:
-        """Whether the encoder is applied once and for all."""
-        return self.encoder is not None and not self.encoder.info.trainable
 
     @property
     def order(self) -> tuple[str, str, str, str, int]:
@@ -55,11 +51,11 @@ class Draft:
 
 @dataclass
 class Knowledge:
-    """What loading the sources and frozen encoders has told.
+    """What loading the sources and preparing them for the encoders has told.
 
     Attributes:
         sources: By source name: what is known, or why it is not.
-        encoders: By source and encoder name, for frozen encoders.
+        encoders: By source and encoder name.
     """
 
     sources: dict[str, Prepared | Verdict] = field(default_factory=dict)
@@ -166,7 +162,10 @@ def _drafts_of_source(
     suite, request, catalogue = choice.suite, choice.request, choice.catalogue
     info = source.info
     part = make_part(source, info.name)
-    metric = make_part(catalogue.metric(info.metric), info.metric)
+    metric, *others = (
+        make_part(catalogue.metric(name), name)
+        for name in dict.fromkeys((info.metric, *info.other_metrics))
+    )
     encoders: list[EncoderPart | None] = [
         make_part(catalogue.encoder(name), name) for name in _encoders(choice, entry, info.modality)
     ]
@@ -174,12 +173,16 @@ def _drafts_of_source(
     seeds = request.seeds or suite.seeds
     for shot in request.shots or entry.shots or suite.shots:
         settings = {**info.protocol, **entry.protocol}
-        protocol = suite.make_protocol(shot, info.metric, settings, request.protocol_changes)
+        protocol = suite.make_protocol(
+            shot, info.metric, settings, request.protocol_changes, info.task_kind
+        )
         for algorithm in algorithms:
             for encoder in encoders or [None] if algorithm.info.uses_encoder else [None]:
                 verdict = _verdict(info, encoder, algorithm.info)
                 for seed in seeds:
-                    yield Draft(part, encoder, algorithm, metric, protocol, seed, verdict)
+                    yield Draft(
+                        part, encoder, algorithm, metric, tuple(others), protocol, seed, verdict
+                    )
 
 
 def _encoders(choice: _Choice, entry: SuiteEntry, modality: str) -> tuple[str, ...]:
@@ -273,6 +276,7 @@ def resolve(draft: Draft, known: Knowledge, place: Place) -> Planned:
         encoder_digest=encoder_digest,
         algorithm=draft.algorithm,
         metric=draft.metric,
+        other_metrics=draft.other_metrics,
         protocol=draft.protocol,
         place=place,
         notes=notes,
@@ -297,7 +301,7 @@ def _key_parts(draft: Draft, source: str, encoder: str, place: Place) -> dict[st
     if coder is not None:
         encoder_key = coder.key() | {"trainable": coder.info.trainable, "weights": encoder}
     recipe = learner.info.recipe
-    return {
+    parts: dict[str, Any] = {
         "protocol": draft.protocol.digest,
         "source": {"name": kind.name, "task_kind": kind.task_kind, "digest": source},
         "encoder": encoder_key,
@@ -313,6 +317,9 @@ def _key_parts(draft: Draft, source: str, encoder: str, place: Place) -> dict[st
         "precision": place.precision,
         "seed": draft.seed,
     }
+    if draft.other_metrics:
+        parts["other_metrics"] = [metric.key() for metric in draft.other_metrics]
+    return parts
 
 
 def _cell(draft: Draft) -> Cell:
@@ -321,8 +328,11 @@ def _cell(draft: Draft) -> Cell:
     policy: Literal["trainable", "frozen", "none"] = "none"
     if encoder is not None:
         policy = "trainable" if encoder.info.trainable else "frozen"
-    # With a range of ways this is an upper limit, until the worker has seen the episodes.
-    chance = 1 / protocol.sampling.least_way if metric.chance == "1/way" else metric.chance
+    # Limits that hang on the test episodes are known once the worker has seen these.
+    chance = metric.chance if isinstance(metric.chance, float | int) else 0.0
+    if metric.chance == "1/way":
+        chance = 1 / protocol.sampling.least_way
+    best = metric.best if isinstance(metric.best, float | int) else 1.0
     return Cell(
         domain=source.domain,
         source=source.name,
@@ -336,7 +346,7 @@ def _cell(draft: Draft) -> Cell:
         shot=str(protocol.shot),
         metric=metric.name,
         chance=float(chance),
-        best=metric.best,
+        best=float(best),
         seed=draft.seed,
         inductive=learner.info.inductive,
         plugin=learner.distribution,

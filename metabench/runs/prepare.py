@@ -1,8 +1,9 @@
-"""Loading a source, and embedding it with a frozen encoder, once; runs in a worker."""
+"""Loading a source, and preparing or embedding it for an encoder, once; runs in a worker."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -116,13 +117,13 @@ def _cached_source(index: str, held: _Hold) -> TaskData:
 
 
 def prepare_encoder(job: tuple[SourcePart, EncoderPart, Place]) -> Prepared:
-    """Build a frozen encoder for a source, embed the source, and describe the encoder.
+    """Build an encoder for a source, prepare the source, embed it if the encoder is frozen.
 
     Args:
         job: Which source, which encoder, and where to read and write.
 
     Returns:
-        The digest of the weights.
+        The digest of the weights of a frozen encoder.
     """
     source, part, place = job
     data = load_source(source, place)
@@ -130,12 +131,39 @@ def prepare_encoder(job: tuple[SourcePart, EncoderPart, Place]) -> Prepared:
     if (found := read_prepared(index)) is not None:
         return found
     encoder = build_encoder(part, data)
-    prepared = Prepared(
-        digest=encoder.weights_digest(),
-        files=tuple(stamp(Path(p)) for p in _weight_files(encoder)),
-    )
-    _embed(part, prepared.digest, encoder, data, place)
+    files = tuple(stamp(Path(p)) for p in _weight_files(encoder))
+    if part.info.trainable:
+        prepared = Prepared(digest="", files=files)
+        prepared_inputs(part, encoder, data, place)
+    else:
+        prepared = Prepared(digest=encoder.weights_digest(), files=files)
+        _embed(part, prepared.digest, encoder, data, place)
     write_text(index, prepared.to_json())
+    return prepared
+
+
+def prepared_inputs(
+    encoder: EncoderPart, built: Encoder, data: TaskData, place: Place
+) -> dict[str, Tensor]:
+    """Return a source's inputs as a trainable encoder takes them, from the cache or computed.
+
+    Args:
+        encoder: The encoder.
+        built: The same, built for the source.
+        data: The source.
+        place: Where the cache lies.
+
+    Returns:
+        Tensors on the host, memory-mapped if they come from the cache.
+    """
+    if type(built).prepare is Encoder.prepare:
+        return dict(data.inputs)
+    name = f"{encoder.info.name}-{fingerprint(encoder.key(), data.digest)}.safetensors"
+    path = place.store / "cache" / "inputs" / name
+    if (found := read_tensors(path)) is not None:
+        return found[0]
+    prepared = dict(built.prepare(data.inputs, meta_train_items(data)))
+    write_tensors(path, prepared, {"encoder": encoder.name, "source": data.digest})
     return prepared
 
 
@@ -224,14 +252,12 @@ def _save_source(path: Path, data: TaskData) -> None:
             header["splits"][split] = {"classes": pool.names}
             for number, members in enumerate(pool.members):
                 tensors[f"{split}.{number}"] = torch.as_tensor(members)
+        elif pool.tasks:
+            subsets = [task.subset for task in pool.tasks]
+            header["splits"][split] = {"tasks": pool.names, "subsets": subsets}
+            tensors |= {f"{split}.{name}": part for name, part in _task_tensors(pool).items()}
         else:
-            header["splits"][split] = {"tasks": pool.names}
-            for number, task in enumerate(pool.tasks):
-                parts = {"items": task.items, "targets": task.targets}
-                fixed = {"support": task.support, "query": task.query}
-                parts |= {name: array for name, array in fixed.items() if array is not None}
-                for name, array in parts.items():
-                    tensors[f"{split}.{number}.{name}"] = torch.as_tensor(array)
+            header["splits"][split] = {"tasks": [], "subsets": []}
     header["digest"] = data.digest
     write_tensors(path, tensors, {"source": json.dumps(header)})
 
@@ -249,11 +275,13 @@ def _read_source(path: Path) -> TaskData | None:
             members = tuple(tensors[f"{split}.{n}"].numpy() for n in range(len(names)))
             splits[split] = ClassPool(names, members)
         else:
+            own = {
+                name.removeprefix(f"{split}."): tensor
+                for name, tensor in tensors.items()
+                if name.startswith(f"{split}.")
+            }
             splits[split] = TaskPool(
-                tuple(
-                    _read_task(tensors, f"{split}.{number}.", name)
-                    for number, name in enumerate(described["tasks"])
-                )
+                tuple(_read_tasks(own, described["tasks"], described["subsets"]))
             )
     data = TaskData(
         modality=header["modality"],
@@ -265,10 +293,40 @@ def _read_source(path: Path) -> TaskData | None:
     return data if data.digest == header["digest"] else None
 
 
-def _read_task(tensors: dict[str, Tensor], prefix: str, name: str) -> Task:
-    fixed = {
-        side: tensors[prefix + side].numpy() if prefix + side in tensors else None
-        for side in ("support", "query")
+def _task_tensors(pool: TaskPool) -> dict[str, Tensor]:
+    """Join the tasks of a split, of which there may be thousands, into a few tensors."""
+    tasks = pool.tasks
+    joined: dict[str, Any] = {
+        "lengths": np.array([len(task.items) for task in tasks]),
+        "items": np.concatenate([task.items for task in tasks]),
+        "targets": np.concatenate([task.targets for task in tasks]),
     }
-    items, targets = tensors[prefix + "items"].numpy(), tensors[prefix + "targets"].numpy()
-    return Task(name, items, targets, **fixed)
+    settings = [task.settings for task in tasks if task.settings is not None]
+    if settings:
+        joined["settings"] = np.stack(settings)
+    for number, task in enumerate(tasks):
+        for side, fixed in (("support", task.support), ("query", task.query)):
+            if fixed is not None:
+                joined[f"{side}.{number}"] = fixed
+    return {name: torch.as_tensor(array) for name, array in joined.items()}
+
+
+def _read_tasks(
+    tensors: Mapping[str, Tensor], names: Sequence[str], subsets: Sequence[str]
+) -> Iterator[Task]:
+    """Undo `_task_tensors`."""
+    if not names:
+        return
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    ends = np.cumsum(arrays["lengths"])[:-1]
+    items, targets = np.split(arrays["items"], ends), np.split(arrays["targets"], ends)
+    for number, (name, subset) in enumerate(zip(names, subsets, strict=True)):
+        yield Task(
+            name,
+            items[number],
+            targets[number],
+            support=arrays.get(f"support.{number}"),
+            query=arrays.get(f"query.{number}"),
+            subset=subset,
+            settings=arrays["settings"][number] if "settings" in arrays else None,
+        )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from metabench.runs.record import digest_of
-from metabench.tasks.sampling import Sampling
+from metabench.tasks.sampling import Sampling, SupportRule
 
 ENGINE_REVISION = 1
 """Raised by one whenever a change of the core moves a score; part of every protocol digest."""
@@ -21,14 +21,16 @@ class Protocol(BaseModel):
         name: Such as ``quick-5w1s``.
         version: Raised when a published protocol changes.
         way: Classes per episode: a number, or ``"5-50"`` for a way drawn per episode as in
-            Triantafillou et al. (2020), Meta-Dataset, section 3.2.
+            Triantafillou et al. (2020), Meta-Dataset, section 3.2. 2 in binary tasks, 1 in
+            regression.
         shot: Support examples per class, or ``"uneven"`` for Meta-Dataset's imbalanced shots. In
             task pools the support size.
         query: Query examples per class; ``"rest"`` is every other example (task pools).
         episodes: Test episodes per seed, sampled from class pools.
         draws: Support draws per test task, in task pools.
         support: How a task pool's support is drawn: ``stratified`` keeps each class's share,
-            ``balanced`` takes equally many of each class, ``random`` looks at no target.
+            ``balanced`` takes equally many of each class, ``random`` looks at no target, and
+            ``groups`` takes all examples of ``shot`` groups.
         group_disjoint: Whether no group (drawer, speaker) is on both sides of an episode.
         budget: Meta-training examples that a recipe may see.
         seconds: Optional limit of meta-training time.
@@ -48,7 +50,7 @@ class Protocol(BaseModel):
     query: Annotated[int, Field(ge=1)] | Literal["rest"] = 15
     episodes: int = Field(default=600, ge=1)
     draws: int = Field(default=10, ge=1)
-    support: Literal["stratified", "balanced", "random"] = "stratified"
+    support: SupportRule = "stratified"
     group_disjoint: bool = False
     budget: int = Field(default=100_000, ge=0)
     seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -62,8 +64,8 @@ class Protocol(BaseModel):
     @classmethod
     def _check_way(cls, way: int | str) -> int | str:
         if isinstance(way, int):
-            if way < 2:  # noqa: PLR2004 - two classes make a question
-                raise ValueError("way must be at least 2: with one class every answer is right")
+            if way < 1:
+                raise ValueError("way must be at least 2, and is 1 in regression")
         elif not (m := re.fullmatch(r"(\d+)-(\d+)", way)) or not 2 <= int(m[1]) <= int(m[2]):  # noqa: PLR2004
             raise ValueError(f"way {way!r} is neither a number nor a range such as '5-50'")
         return way

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Status = Literal["ok", "failed", "timeout", "killed", "inapplicable", "unavailable"]
 
@@ -116,6 +116,8 @@ class Record(_Model):
         mean: Mean of the metric over the defined episodes, for ``ok`` cells.
         episodes: Number of test episodes on which the metric is defined.
         undefined_episodes: Number of test episodes on which it is not.
+        other_metrics: Mean of further metrics over the episodes on which each is defined, and of
+            the metric over each subset of the tasks, as ``nmse (inside)``; ``None`` if undefined.
         episodes_digest: SHA-256 of all test-episode indices: equal digest, equal episodes.
         scores_sha256: SHA-256 of the ``.npz`` beside the record.
         cost: What the cell used.
@@ -134,6 +136,7 @@ class Record(_Model):
     mean: float | None = None
     episodes: int = 0
     undefined_episodes: int = 0
+    other_metrics: Mapping[str, float | None] = Field(default_factory=dict)
     episodes_digest: str = ""
     scores_sha256: str = ""
     cost: Cost = Field(default_factory=Cost)

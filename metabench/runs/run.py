@@ -113,7 +113,7 @@ def _prepare(
     executor: LazyExecutor,
     watcher: Watcher,
 ) -> None:
-    """Load the sources, then embed them with frozen encoders, where the cache does not know."""
+    """Load the sources, then prepare them for the encoders, where the cache does not know."""
     open_drafts = [draft for draft in drafts if draft.verdict is None]
     sources = {d.source.name: d.source for d in open_drafts if d.source.name not in known.sources}
     jobs = [
@@ -126,16 +126,14 @@ def _prepare(
         (d.source.name, d.encoder.name): (d.source, d.encoder, session.place)
         for d in open_drafts
         if d.encoder is not None
-        and d.frozen
         and isinstance(known.sources.get(d.source.name), Prepared)
         and (d.source.name, d.encoder.name) not in known.encoders
     }
     names = sorted(pairs)
+    target = "metabench.runs.prepare:prepare_encoder"
     jobs = [
-        Job(
-            n, "embed " + " with ".join(pair), "metabench.runs.prepare:prepare_encoder", pairs[pair]
-        )
-        for n, pair in enumerate(names)
+        Job(n, f"prepare {source} for {encoder}", target, pairs[source, encoder])
+        for n, (source, encoder) in enumerate(names)
     ]
     for outcome in _watched(executor, jobs, watcher):
         known.encoders[names[outcome.job.number]] = _learnt(outcome, session.store)

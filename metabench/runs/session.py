@@ -65,7 +65,7 @@ class Session:
         return cls(request, catalogue, Store(place.store, only_read=only_read), place)
 
     def known(self, drafts: Sequence[Draft]) -> Knowledge:
-        """Collect what the cache tells of the drafts' sources and frozen encoders."""
+        """Collect what the cache tells of the drafts' sources and encoders."""
         knowledge = Knowledge()
         for draft in drafts:
             if draft.verdict is not None:
@@ -75,7 +75,7 @@ class Session:
             if not isinstance(source, Prepared):
                 continue
             knowledge.sources[draft.source.name] = source
-            if draft.encoder is None or not draft.frozen:
+            if draft.encoder is None:
                 continue
             names = draft.source.name, draft.encoder.name
             path = encoder_index(self.place.store, draft.encoder, source.digest)

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from metabench.errors import UsageError, unknown_name
+from metabench.hookspecs import TaskKind
 from metabench.runs.protocol import Protocol
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
@@ -94,6 +95,7 @@ class Suite(BaseModel):
         metric: str,
         settings: Mapping[str, Any],
         changes: Mapping[str, Any],
+        kind: TaskKind = "classification",
     ) -> Protocol:
         """Combine the suite's settings with a source's and the user's.
 
@@ -102,6 +104,7 @@ class Suite(BaseModel):
             metric: The source's metric.
             settings: In which the source departs from the suite.
             changes: What the user asks for. If that makes it another protocol, its name says so.
+            kind: The kind of the source's tasks: only classification leaves the way open.
 
         Returns:
             A named protocol.
@@ -109,23 +112,29 @@ class Suite(BaseModel):
         Raises:
             UsageError: If a setting is unknown or out of range.
         """
+        if kind != "classification":
+            settings = {**settings, "way": 2 if kind == "binary" else 1}
+            changes = {name: value for name, value in changes.items() if name != "way"}
         own = {**self.protocol, **settings, **changes, "metric": metric}
-        changed = self._protocol(shot, own)
+        changed = self._protocol(shot, own, kind)
         if not changes:
             return changed
         with contextlib.suppress(UsageError):  # --way 5-50 goes with no shot that is a number
-            fixed = self._protocol(shot, {**self.protocol, **settings, "metric": metric})
+            fixed = self._protocol(shot, {**self.protocol, **settings, "metric": metric}, kind)
             if changed.digest == fixed.digest:
                 return fixed
         return changed.model_copy(update={"name": f"{changed.name}-custom"})
 
-    def _protocol(self, shot: int | str, settings: Mapping[str, Any]) -> Protocol:
+    def _protocol(self, shot: int | str, settings: Mapping[str, Any], kind: TaskKind) -> Protocol:
         known = set(Protocol.model_fields) - DERIVED
         for name in settings:
             if name not in known | {"metric"}:
                 where = f"suite {self.name!r}"
                 raise UsageError(f"{where}: unknown protocol setting {name!r}; {near(name, known)}")
-        name = f"{self.name}-{settings.get('way', 5)}w{shot}s"
+        way = settings.get("way", 5)
+        name = f"{self.name}-{way}w{shot}s" if kind == "classification" else f"{self.name}-{shot}s"
+        if kind == "classification" and way == 1:
+            raise UsageError(f"protocol {name}: way = 1: with one class every answer is right")
         try:
             return Protocol(**{**settings, "shot": shot, "name": name})
         except ValidationError as error:

@@ -116,6 +116,7 @@ class CellTask:
         encoder_digest: The weights digest of a frozen encoder.
         algorithm: The algorithm.
         metric: The metric.
+        other_metrics: Further metrics, which the record also holds.
         protocol: The protocol.
         place: Where to read and write.
         notes: The source's notes.
@@ -130,6 +131,7 @@ class CellTask:
     encoder_digest: str
     algorithm: Part[AlgorithmInfo]
     metric: Part[MetricInfo]
+    other_metrics: tuple[Part[MetricInfo], ...]
     protocol: Protocol
     place: Place
     notes: tuple[str, ...] = ()

@@ -7,13 +7,15 @@ import math
 import random
 import resource
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from metabench.errors import InapplicableError, MetabenchError
@@ -22,19 +24,24 @@ from metabench.learners.device import Compute
 from metabench.learners.evaluation import Evaluation, evaluate
 from metabench.learners.files import read_tensors, write_tensors
 from metabench.learners.model import Embedded, FewShotModel, Problem, parameter_count
-from metabench.learners.recipes import BUILTIN_RECIPES, Recipe, Setting
+from metabench.learners.recipes import EpisodicRecipe, Recipe, Setting
+from metabench.learners.supervised import supervised_recipe
 from metabench.learners.training import FIT_EXAMPLES, Budget, MetaTrainer, TrainingLog
 from metabench.registry.targets import resolve_target
 from metabench.runs.outcomes import provenance, unanswered, verdict_of_error
-from metabench.runs.prepare import build_encoder, frozen_features, load_source, meta_train_items
+from metabench.runs.prepare import build_encoder, frozen_features, load_source, prepared_inputs
 from metabench.runs.record import Cell, Cost, Record
 from metabench.runs.store import Store
 from metabench.runs.tasks import CellTask, source_index
-from metabench.tasks.data import TaskData, TaskPool
+from metabench.tasks.data import Pool, TaskData, TaskPool
 from metabench.tasks.sampler import EpisodeBatch, EpisodeSampler, episodes_digest
 
 Report = Callable[[str, int, int], None]
 DIGEST_BATCH = 256
+BUILTIN_RECIPES: Mapping[str, Callable[[Setting], Recipe]] = {
+    "episodic": EpisodicRecipe,
+    "supervised": supervised_recipe,
+}
 
 
 def run_cell(task: CellTask, report: Report) -> Record:
@@ -87,12 +94,13 @@ def _run(task: CellTask, store: Store, started: datetime, report: Report) -> Rec
         built.sampler,
         total,
         built.metric,
+        kind=task.source.info.task_kind,
+        others={part.name: resolve_target(part.info.target) for part in task.other_metrics},
         transductive=not task.algorithm.info.inductive,
         report=lambda done, total: report("test", done, total),
     )
-    defined = np.isfinite(outcome.scores)
-    if not defined.any():
-        reason = f"{task.cell.metric} is undefined in all {len(defined)} test episodes"
+    defined = ~np.isnan(outcome.scores)
+    if reason := _unusable(task.cell.metric, outcome.scores):
         return store.put(unanswered(task, "failed", reason, started=started))
     ways: list[int] = []
     digest = episodes_digest(_noting_ways(built.sampler.batches(0, total, DIGEST_BATCH), ways))
@@ -100,11 +108,12 @@ def _run(task: CellTask, store: Store, started: datetime, report: Report) -> Rec
         Record(
             key=task.key,
             key_parts=task.key_parts,
-            cell=_with_chance(task, ways),
+            cell=_with_limits(task, ways, outcome),
             status="ok",
             mean=float(outcome.scores[defined].mean()),
             episodes=int(defined.sum()),
             undefined_episodes=int((~defined).sum()),
+            other_metrics=_other_means(task.cell.metric, built.sampler.pool, outcome),
             episodes_digest=digest,
             cost=_cost(built, log, outcome, shared=shared),
             training=_training_notes(task, data, built, log),
@@ -133,15 +142,55 @@ def _noting_ways(batches: Iterator[EpisodeBatch], ways: list[int]) -> Iterator[E
         yield batch
 
 
-def _with_chance(task: CellTask, ways: list[int]) -> Cell:
-    """Return the cell with the chance level of these very episodes, where it is one over the way.
+def _unusable(metric: str, scores: npt.NDArray[np.float64]) -> str:
+    """Say why there is no mean, if there is none."""
+    if np.isnan(scores).all():
+        return f"{metric} is undefined in all {len(scores)} test episodes"
+    if infinite := int(np.isinf(scores).sum()):
+        return (
+            f"{metric} is infinite in {infinite} of {len(scores)} test episodes: "
+            "a prediction is no finite number"
+        )
+    return ""
 
-    Under a protocol with a range of ways, and in task pools, the way is known only now.
+
+def _other_means(metric: str, pool: Pool, outcome: Evaluation) -> dict[str, float | None]:
+    """Mean of each further metric, and of the metric over each subset of the tasks."""
+    means = {name: _mean(scores) for name, scores in outcome.others.items()}
+    if isinstance(pool, TaskPool):
+        subsets = np.array([pool.tasks[unit].subset for unit in outcome.units])
+        means |= {
+            f"{metric} ({subset})": _mean(outcome.scores[subsets == subset])
+            for subset in np.unique(subsets).tolist()
+            if subset
+        }
+    return means
+
+
+def _mean(scores: npt.NDArray[np.float64]) -> float | None:
+    """Mean over the episodes in which a metric is defined, if it is finite."""
+    defined = scores[~np.isnan(scores)]
+    mean = float(defined.mean()) if defined.size else math.nan
+    return mean if math.isfinite(mean) else None
+
+
+def _with_limits(task: CellTask, ways: list[int], outcome: Evaluation) -> Cell:
+    """Return the cell with the chance level and the best value of these very episodes.
+
+    Under a protocol with a range of ways, and in task pools, the way is known only now; so is the
+    share of positives among the queries.
     """
-    if task.metric.info.chance != "1/way":
-        return task.cell
-    chance = math.fsum(1 / way for way in ways) / len(ways) if len(set(ways)) > 1 else 1 / ways[0]
-    return task.cell.model_copy(update={"chance": chance})
+    info, limits = task.metric.info, {}
+    if info.chance == "1/way":
+        even = len(set(ways)) == 1
+        limits["chance"] = 1 / ways[0] if even else math.fsum(1 / way for way in ways) / len(ways)
+    if "base-rate" in (info.chance, str(info.best).removeprefix("1-")):
+        ends = outcome.offsets
+        positives = np.add.reduceat(outcome.targets.astype(np.float64), ends[:-1])
+        rate = float((positives / np.diff(ends))[~np.isnan(outcome.scores)].mean())
+        limits |= {"chance": rate} if info.chance == "base-rate" else {}
+        limits |= {"best": 1 - rate} if info.best == "1-base-rate" else {}
+    return task.cell.model_copy(update=limits)
 
 
 def _build(task: CellTask, data: TaskData) -> _Built:
@@ -153,17 +202,18 @@ def _build(task: CellTask, data: TaskData) -> _Built:
         source_digest=data.digest,
         split="test",
         seed=seed,
-        groups=data.groups if protocol.group_disjoint else None,
+        groups=data.groups,
     )
     if task.encoder is None:
         encoder: Any = Embedded(1)
         inputs = {"embedding": torch.zeros(len(data), 1)}
     elif task.trainable:
         encoder = build_encoder(task.encoder, data)
-        inputs = dict(encoder.prepare(data.inputs, meta_train_items(data)))
+        inputs = prepared_inputs(task.encoder, encoder, data, task.place)
     else:
         features = frozen_features(task.encoder, task.encoder_digest, data, task.place)
-        encoder, inputs = Embedded(features.shape[1]), {"embedding": features}
+        encoder = Embedded(features.shape[1], partial(build_encoder, task.encoder, data))
+        inputs = {"embedding": features}
     encoder = encoder.to(compute.device, memory_format=torch.channels_last)
     algorithm_class = resolve_target(task.algorithm.info.target)
     hyper = build_hyperparameters(
@@ -207,7 +257,7 @@ def _train(
     weights = task.place.store / "cache" / "weights" / f"{task.recipe_key[:32]}.safetensors"
     if (log := _load_weights(weights, built.model)) is not None:
         return log, True
-    recipe_class: type[Recipe] = BUILTIN_RECIPES.get(name) or resolve_target(name)
+    make_recipe: Callable[[Setting], Recipe] = BUILTIN_RECIPES.get(name) or resolve_target(name)
     setting = Setting(
         model=built.model,
         problem=built.problem,
@@ -222,7 +272,7 @@ def _train(
     )
     protocol = task.protocol
     budget = Budget(protocol.budget, protocol.seconds, protocol.selections, protocol.patience)
-    recipe = recipe_class(setting)
+    recipe = make_recipe(setting)
     log = MetaTrainer(recipe, budget, weights.with_suffix(".partial"), report).run()
     log.setup = {"recipe": name, **log.setup}
     state = built.model.encoder.state_dict() if recipe.shared else built.model.state_dict()

@@ -81,10 +81,15 @@ class Task:
     Attributes:
         name: The task's name, such as an assay identifier.
         items: ``[n]`` indices of its examples in the source's inputs.
-        targets: ``[n]`` labels ``0 .. way-1`` (int64) or values (float32).
+        targets: ``[n]`` labels ``0 .. way-1`` (int64), or ``[n, k]`` values of ``k`` outputs
+            (float32; ``[n]`` is taken for one output).
         support: Positions in ``items`` of a support set that upstream has fixed, or ``None`` where
             the protocol draws one.
         query: Positions of the query set that goes with a fixed support; by default all others.
+        subset: A kind of task, such as ``inside`` and ``outside`` the range of the meta-train
+            tasks; the record also holds the metric's mean over each.
+        settings: ``[m]`` numbers that describe the task and that no learner sees, such as masses
+            and a goal; for a metric that simulates. All tasks of a split have equally many.
     """
 
     name: str
@@ -92,16 +97,23 @@ class Task:
     targets: npt.NDArray[np.int64] | npt.NDArray[np.float32]
     support: IntArray | None = None
     query: IntArray | None = None
+    subset: str = ""
+    settings: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Reject a task from which no episode could be drawn.
 
         Raises:
             ValueError: If items and targets differ in number, an item comes twice, a label is
-                negative, targets are neither int64 nor float32, or fixed sides overlap, repeat a
-                position, or point outside.
+                negative, targets are neither int64 nor float32, values are not finite, settings
+                are no vector of float64, or fixed sides overlap, repeat a position, or point
+                outside.
         """
-        if self.targets.shape != self.items.shape or self.items.ndim != 1 or not len(self.items):
+        if self.targets.dtype == np.float32 and self.targets.ndim == 1:
+            object.__setattr__(self, "targets", self.targets[:, None])
+        columns = 2 if self.targets.dtype == np.float32 else 1
+        alike = self.targets.shape[:1] == self.items.shape and self.targets.ndim == columns
+        if not alike or not self.targets.size:
             raise ValueError(
                 f"task {self.name!r}: items {self.items.shape} and targets {self.targets.shape} "
                 "are not two lists of one length"
@@ -110,8 +122,16 @@ class Task:
             raise ValueError(f"task {self.name!r}: targets are {self.targets.dtype}")
         if self.targets.dtype == np.int64 and self.targets.min() < 0:
             raise ValueError(f"task {self.name!r}: label {self.targets.min()} is negative")
+        if not np.isfinite(self.targets).all():
+            raise ValueError(f"task {self.name!r}: a target is not a finite number")
+        settings = self.settings
+        if settings is not None and (settings.dtype != np.float64 or settings.ndim != 1):
+            raise ValueError(f"task {self.name!r}: settings are no vector of float64")
         if len(np.unique(self.items)) != len(self.items):
             raise ValueError(f"task {self.name!r} holds an example twice")
+        self._check_sides()
+
+    def _check_sides(self) -> None:
         if self.query is not None and self.support is None:
             raise ValueError(f"task {self.name!r} has a fixed query but no fixed support")
         sides = [side for side in (self.support, self.query) if side is not None]
@@ -123,8 +143,10 @@ class Task:
 
     @property
     def way(self) -> int:
-        """Number of classes; 1 in regression."""
-        return int(self.targets.max()) + 1 if self.targets.dtype == np.int64 else 1
+        """Number of classes, two at the least; in regression the number of outputs."""
+        if self.targets.dtype == np.int64:
+            return max(int(self.targets.max()) + 1, 2)
+        return int(self.targets.shape[1])
 
 
 @dataclass(frozen=True)
@@ -134,13 +156,21 @@ class TaskPool:
     tasks: tuple[Task, ...]
 
     def __post_init__(self) -> None:
-        """Reject a name that comes twice.
+        """Reject a name that comes twice, and tasks of different kinds.
 
         Raises:
-            ValueError: If two tasks have one name.
+            ValueError: If two tasks have one name, or differ in the type of their targets, the
+                number of outputs, or the number of settings.
         """
         if twice := _repeated(self.names):
             raise ValueError(f"task {twice!r} comes twice")
+        for what, kinds in (
+            ("types of targets", {task.targets.dtype for task in self.tasks}),
+            ("numbers of outputs", {task.targets.shape[1:] for task in self.tasks}),
+            ("numbers of settings", {_length(task.settings) for task in self.tasks}),
+        ):
+            if len(kinds) > 1:
+                raise ValueError(f"the tasks of a split have different {what}: {kinds}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -229,17 +259,31 @@ class TaskData:
                     _update(sha, f"{split} class {name}", members)
             else:
                 for task in pool.tasks:
-                    _update(sha, f"{split} task {task.name}", task.items)
-                    _update(sha, "targets", task.targets)
-                    for side, fixed in (("support", task.support), ("query", task.query)):
-                        if fixed is not None:
-                            _update(sha, side, fixed)
+                    _update_task(sha, split, task)
         return sha.hexdigest()
+
+
+def _length(settings: npt.NDArray[np.float64] | None) -> int:
+    return 0 if settings is None else len(settings)
 
 
 def _repeated(names: tuple[str, ...]) -> str | None:
     """Return a name that comes twice, if there is one."""
     return next((name for name, count in Counter(names).items() if count > 1), None)
+
+
+def _update_task(sha: hashlib._Hash, split: str, task: Task) -> None:
+    _update(sha, f"{split} task {task.name}", task.items)
+    for label, array in (
+        ("targets", task.targets),
+        ("support", task.support),
+        ("query", task.query),
+        ("settings", task.settings),
+    ):
+        if array is not None:
+            _update(sha, label, array)
+    if task.subset:
+        sha.update(f"\0subset {task.subset}\0".encode())
 
 
 def _update(sha: hashlib._Hash, label: str, array: npt.NDArray[np.generic]) -> None:

@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from metabench.errors import InapplicableError
-from metabench.tasks.data import ClassPool, IntArray, Pool, Task, TaskPool
-from metabench.tasks.sampling import Sampling, eligible_classes
+from metabench.tasks.data import ClassPool, IntArray, Pool, TaskPool
+from metabench.tasks.sampling import GROUP_ATTEMPTS, Sampling, eligible_classes
+from metabench.tasks.supports import large_enough, own_groups, task_sides
 
 WORDS_PER_BLOCK = 4
 EPISODE_BLOCKS = 2**40
 """Counter positions set apart for one episode of a sampler that draws a varying amount."""
-GROUP_ATTEMPTS = 64
 META_DATASET_MAX_SUPPORT = 500
 META_DATASET_MAX_CLASS = 100
 META_DATASET_MAX_QUERY = 10
@@ -35,10 +35,10 @@ class EpisodeBatch:
 
     Attributes:
         support: ``[B, S]`` support examples, in random order.
-        support_targets: ``[B, S]`` labels ``0 .. way-1``, or values in regression.
+        support_targets: ``[B, S]`` labels ``0 .. way-1``, or ``[B, S, k]`` values in regression.
         query: ``[B, Q]`` query examples, in random order.
-        query_targets: ``[B, Q]``.
-        way: Number of classes; 1 in regression.
+        query_targets: ``[B, Q]`` or ``[B, Q, k]``.
+        way: Number of classes; in regression the number of outputs ``k``.
         origins: ``[B, way]`` which class of the pool each label stands for, or ``[B, 1]`` which
             task an episode was drawn from.
     """
@@ -85,12 +85,13 @@ class EpisodeSampler:
         self.split = split
         self.stream = sampling.stream(source_digest, split, seed)
         self._key = np.array(self.stream, dtype=np.uint64)
-        self._groups = groups
+        self.groups = groups
         self._draw: Callable[[int, int], list[EpisodeBatch]]
-        if sampling.group_disjoint and groups is None:
-            raise InapplicableError("group-disjoint episodes need groups and the source has none")
+        if sampling.needs_groups and groups is None:
+            what = "group-disjoint episodes" if sampling.group_disjoint else "supports of whole groups"
+            raise InapplicableError(f"{what} need groups and the source has none")
         if isinstance(pool, TaskPool):
-            self._numbers = _large_enough(pool, sampling, split)
+            self._numbers = large_enough(pool, sampling, split, groups)
             self._schedule = self._draws_in_turn(pool)
             self._draw = self._one_by_one(self._draw_task)
             return
@@ -216,14 +217,11 @@ class EpisodeSampler:
 
     def _group_ranks(self, rng: np.random.Generator, items: IntArray) -> IntArray:
         """A random order of the groups, as the rank of each example's group, by example."""
-        assert self._groups is not None
-        own = self._groups[items]
-        alone = own < 0
-        own = np.where(alone, own.max(initial=0) + 1 + np.arange(len(items)), own)
-        _, inverse = np.unique(own, return_inverse=True)
-        order = rng.permutation(inverse.max() + 1)
-        ranks = np.empty(len(self._groups), np.int64)
-        ranks[items] = order[inverse]
+        assert self.groups is not None
+        own = own_groups(self.groups, items)
+        order = rng.permutation(own.max() + 1)
+        ranks = np.empty(len(self.groups), np.int64)
+        ranks[items] = order[own]
         return ranks
 
     def _shots(self, rng: np.random.Generator, sizes: IntArray) -> tuple[list[int], int]:
@@ -257,7 +255,7 @@ class EpisodeSampler:
         else:
             number = int(self._schedule[episode % len(self._schedule)])
         task = self.pool.tasks[number]
-        support, query = self._task_sides(rng, task)
+        support, query = task_sides(rng, task, self.sampling, self.groups)
         return EpisodeBatch(
             task.items[support][None],
             task.targets[support][None],
@@ -266,21 +264,6 @@ class EpisodeSampler:
             task.way,
             np.array([[number]]),
         )
-
-    def _task_sides(self, rng: np.random.Generator, task: Task) -> tuple[IntArray, IntArray]:
-        everything = np.arange(len(task.items))
-        if task.support is not None:
-            rest = np.setdiff1d(everything, task.support)
-            asked = task.query if task.query is not None else rest
-            return rng.permutation(task.support), rng.permutation(asked)
-        order = rng.permutation(everything)
-        size = self.sampling.shot or 1
-        if self.sampling.support == "random" or task.targets.dtype != np.int64:
-            support = order[:size]
-        else:
-            support = _by_class(order, task.targets, size, self.sampling.support)
-        query = rng.permutation(np.setdiff1d(everything, support))
-        return rng.permutation(support), query[: self.sampling.query]
 
 
 def episodes_digest(batches: Iterator[EpisodeBatch]) -> str:
@@ -296,45 +279,6 @@ def episodes_digest(batches: Iterator[EpisodeBatch]) -> str:
                 kind = "<i8" if part.dtype.kind == "i" else "<f4"
                 sha.update(part[row].astype(kind).tobytes())
     return sha.hexdigest()
-
-
-def _large_enough(pool: TaskPool, sampling: Sampling, split: str) -> IntArray:
-    """Positions of the tasks that can fill the support and leave a query."""
-    size = sampling.shot or 1
-    numbers = [n for n, task in enumerate(pool.tasks) if _fits(task, size, sampling.support)]
-    if not numbers:
-        largest = max((len(t.items) for t in pool.tasks), default=0)
-        classes = min((t.way for t in pool.tasks), default=0)
-        raise InapplicableError(
-            f"a support of {size} leaves no query in any task of the {split} split, or has no room "
-            f"for an example of each class (largest task {largest}, fewest classes {classes})"
-        )
-    return np.array(numbers, dtype=np.int64)
-
-
-def _fits(task: Task, size: int, rule: str) -> bool:
-    if task.support is not None:
-        return task.query is None or len(task.query) > 0
-    if rule != "random" and task.targets.dtype == np.int64 and len(np.unique(task.targets)) > size:
-        return False
-    return len(task.items) > size
-
-
-def _by_class(order: IntArray, targets: npt.NDArray[np.generic], size: int, rule: str) -> IntArray:
-    """Take ``size`` examples, by class share or equally, at least one of each class.
-
-    Where a class has too few for an equal share, the others fill the support up.
-    """
-    labels, counts = np.unique(targets, return_counts=True)
-    share = counts / counts.sum() if rule == "stratified" else np.full(len(labels), 1 / len(labels))
-    take = np.clip(np.floor(share * size).astype(np.int64), 1, counts)
-    while take.sum() < size:
-        take[np.argmax(np.where(take < counts, share * size - take, -np.inf))] += 1
-    while take.sum() > size:
-        take[np.argmax(np.where(take > 1, take - share * size, -np.inf))] -= 1
-    return np.concatenate(
-        [order[targets[order] == label][:k] for label, k in zip(labels, take, strict=True)]
-    )
 
 
 def _distinct(uniform: npt.NDArray[np.float64], sizes: IntArray) -> IntArray:

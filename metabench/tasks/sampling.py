@@ -10,6 +10,10 @@ from typing import Literal
 
 from metabench.errors import InapplicableError
 
+SupportRule = Literal["stratified", "balanced", "random", "groups"]
+
+GROUP_ATTEMPTS = 64
+"""How often a group-disjoint episode is drawn anew before it counts as impossible."""
 MIN_UNEVEN_CLASS = 2
 """An uneven episode takes one support and one query example of a class at the least."""
 
@@ -25,7 +29,8 @@ class Sampling:
         query: Query examples per class (class pools) or in all (task pools); ``None`` takes every
             example that is not in the support (task pools) or Meta-Dataset's number.
         support: In task pools: ``stratified`` keeps each class's share, ``balanced`` takes
-            equally many of each class, ``random`` looks at no target.
+            equally many of each class, ``random`` looks at no target, and ``groups`` takes all
+            examples of ``shot`` groups, such as whole demonstrations.
         draws: In task pools: support draws per test task.
         group_disjoint: Whether no group may be on both sides of an episode.
     """
@@ -33,7 +38,7 @@ class Sampling:
     way: int | tuple[int, int] = 5
     shot: int | None = 1
     query: int | None = 15
-    support: Literal["stratified", "balanced", "random"] = "stratified"
+    support: SupportRule = "stratified"
     draws: int = 10
     group_disjoint: bool = False
 
@@ -56,6 +61,11 @@ class Sampling:
     def fixed_shape(self) -> bool:
         """Whether every episode from classes has the same way and shots."""
         return isinstance(self.way, int) and self.shot is not None
+
+    @property
+    def needs_groups(self) -> bool:
+        """Whether episodes cannot be drawn without groups."""
+        return self.group_disjoint or self.support == "groups"
 
     @property
     def class_examples(self) -> int:

@@ -113,7 +113,16 @@ def test_lists(call, content, kind):
         "sources": ["made-up", "photos"],
         "encoders": ["hf-vision"],
         "algorithms": ["learner"],
-        "metrics": ["accuracy"],
+        "metrics": [
+            "accuracy",
+            "auroc",
+            "average-precision",
+            "delta-auprc",
+            "mrr",
+            "mse",
+            "nmse",
+            "r2",
+        ],
     }[kind]
     items = json.loads(call("list", kind, "--json").stdout)
     assert [item["name"] for item in items] == expected

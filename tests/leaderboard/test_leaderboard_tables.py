@@ -13,7 +13,7 @@ DESIGN = (
     "domain, source, task_kind, way, shot, encoder, algorithm, metric, mean, ci95_low, ci95_high, "
     "ci_over, normalized, rank_low, rank_high, chance, episodes, seeds, status, train_seconds, "
     "adapt_ms_per_task, peak_memory_mb, parameters, inductive, plugin, plugin_version, protocol, "
-    "protocol_digest, episodes_digest, reason"
+    "protocol_digest, episodes_digest, reason, other_metrics"
 )
 
 

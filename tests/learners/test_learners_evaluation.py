@@ -106,7 +106,7 @@ class Only:
 
     def __init__(self, sampler, position):
         self._sampler, self._position = sampler, position
-        self.pool, self.stream = sampler.pool, sampler.stream
+        self.pool, self.stream, self.groups = sampler.pool, sampler.stream, sampler.groups
 
     def batches(self, start, stop, size):
         kept = slice(self._position, self._position + 1)
@@ -269,8 +269,8 @@ def test_task_pools_keep_the_unit_of_each_episode():
 
 
 def test_undefined_episodes_are_left_out_of_the_mean_of_validation():
-    def half(scores, targets):
-        values = accuracy(scores, targets)
+    def half(answered):
+        values = accuracy(answered)
         values[::2] = torch.nan
         return values
 

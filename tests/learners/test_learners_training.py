@@ -28,9 +28,10 @@ from metabench.learners import training
 from metabench.learners.contracts import Hyperparameters
 from metabench.learners.evaluation import evaluate
 from metabench.learners.metrics import accuracy
-from metabench.learners.recipes import EpisodicRecipe, Recipe, Setting, SupervisedRecipe
+from metabench.learners.recipes import EpisodicRecipe, Recipe, Setting
+from metabench.learners.supervised import supervised_recipe
 from metabench.learners.training import Budget, MetaTrainer, TrainingLog
-from metabench.tasks.data import TaskData
+from metabench.tasks.data import Task, TaskData, TaskPool
 from metabench.tasks.sampling import Sampling
 
 DATA = blobs()
@@ -60,7 +61,7 @@ def scripted(scores, **changes):
     return recipe
 
 
-@pytest.mark.parametrize("kind", [EpisodicRecipe, SupervisedRecipe])
+@pytest.mark.parametrize("kind", [EpisodicRecipe, supervised_recipe])
 def test_training_and_selection_never_touch_meta_test(monkeypatch, kind):
     asked = []
     plain = Setting.sampler
@@ -228,7 +229,7 @@ CASES = {
         EpisodicRecipe,
         (torch.manual_seed(3), model_of(encoder=Convolutional(), hyper=hyper(meta_batch=2)))[1],
     ),
-    "supervised": lambda: (SupervisedRecipe, dropped()),
+    "supervised": lambda: (supervised_recipe, dropped()),
 }
 
 
@@ -306,7 +307,7 @@ def test_supervised_weights_do_not_depend_on_the_algorithm_that_came_first():
         model = model_of(algorithm, Counting(dropout=0.2))
         torch.rand(len(states))  # another state of the generator
         recipe = recipe_of(
-            SupervisedRecipe, model=model, hyper=hyper(**changes), sampling=EVEN
+            supervised_recipe, model=model, hyper=hyper(**changes), sampling=EVEN
             if not states else Sampling(way=3, shot=1, query=2),
         )  # fmt: skip
         MetaTrainer(recipe, Budget(20 * 64, selections=4)).run()
@@ -316,7 +317,7 @@ def test_supervised_weights_do_not_depend_on_the_algorithm_that_came_first():
 
 def test_supervised_training_learns_and_describes_itself():
     model = model_of()
-    recipe = recipe_of(SupervisedRecipe, model=model)
+    recipe = recipe_of(supervised_recipe, model=model)
     assert recipe.step_examples == 64
     assert recipe.describe() == {"train_way": 12, "batch": 64}
     log = MetaTrainer(recipe, Budget(150 * 64)).run()
@@ -325,13 +326,61 @@ def test_supervised_training_learns_and_describes_itself():
     assert log.setup["schedule"] == "cosine"
 
 
-def test_supervised_training_needs_classes():
-    with pytest.raises(InapplicableError, match="needs classes"):
-        recipe_of(SupervisedRecipe, data=task_data())
+def regression_data():
+    """Binary tasks made continuous: two linear functions of the inputs per task."""
+    data = task_data()
+    rng = np.random.default_rng(3)
+
+    def valued(task):
+        points = data.inputs["vector"][torch.as_tensor(task.items)].numpy()
+        values = (points @ rng.normal(size=(points.shape[1], 2))).astype(np.float32)
+        return Task(task.name, task.items, values)
+
+    splits = {
+        split: TaskPool(tuple(valued(task) for task in pool.tasks))
+        for split, pool in data.splits.items()
+    }
+    return TaskData("vector", data.inputs, splits)
+
+
+@pytest.mark.parametrize("data", [task_data(), regression_data()], ids=["binary", "regression"])
+def test_supervised_training_on_tasks_has_an_output_layer_for_each(data):
+    model = model_of()
+    recipe = recipe_of(supervised_recipe, data=data, model=model, problem=problem_of(data))
+    assert recipe.shared
+    assert recipe.describe() == {"train_tasks": 3, "batch": 64}
+    assert recipe.trained["head"].weight.shape == (3, model.encoder.width, 2)
+    recipe.trained.eval()
+    assert recipe.loss(3).item() == recipe.loss(3).item() != recipe.loss(4).item()
+    log = MetaTrainer(recipe, Budget(150 * 64)).run()
+    assert log.curve[-1][1] < log.curve[0][1]
+    assert all(score is not None and score <= 1 for *_, score in log.curve)
+
+
+def test_each_example_is_trained_under_the_output_layer_of_its_own_task():
+    data = regression_data()
+    recipe = recipe_of(supervised_recipe, data=data, problem=problem_of(data))
+    recipe.trained.eval()
+    recipe.loss(0).backward()
+    own = recipe.trained["head"].weight.grad.abs().sum((1, 2))
+    recipe.trained.zero_grad()
+    tasks = recipe._generator(0).integers(3, size=64)
+    assert [bool(own[n] > 0) for n in range(3)] == [n in tasks for n in range(3)]
+    pool = data.splits["train"].tasks
+    expected = np.concatenate([task.items for task in pool])
+    assert recipe._items.tolist() == expected.tolist()
+    assert recipe._starts.tolist() == [0, 30, 50]
+
+
+def test_where_a_test_asks_for_all_the_rest_training_asks_for_so_many():
+    recipe = recipe_of(
+        data=task_data(), problem=problem_of(task_data()), sampling=Sampling(shot=6, query=None)
+    )
+    assert recipe.describe()["train_query"] == 128
 
 
 def test_batches_of_the_supervised_recipe_are_a_function_of_the_step():
-    recipe = recipe_of(SupervisedRecipe)
+    recipe = recipe_of(supervised_recipe)
     recipe.trained.eval()
     assert recipe.loss(3).item() == recipe.loss(3).item() != recipe.loss(4).item()
 
@@ -455,7 +504,7 @@ def golden(name):
     data = blobs(noise=1.6)
     torch.manual_seed(0)
     model = model_of(encoder=Counting(dropout=0.1))
-    kind = {"episodic": EpisodicRecipe, "supervised": SupervisedRecipe}[name]
+    kind = {"episodic": EpisodicRecipe, "supervised": supervised_recipe}[name]
     recipe = recipe_of(kind, data=data, model=model, hyper=hyper(schedule="halving"))
     log = MetaTrainer(recipe, Budget(2000, selections=4)).run()
     scores = evaluate(model, problem_of(data), sampler_of(data), 200, accuracy).scores

@@ -161,7 +161,7 @@ def test_look_up(catalogue):
         ("encoder", "plain:x", "plain takes no argument"),
         ("encoder", "plain:", "plain takes no argument"),
         ("algorithm", "qqq", "unknown algorithm 'qqq'; known: learner"),
-        ("metric", "acuracy", "did you mean accuracy?"),
+        ("metric", "acuracy", "did you mean accuracy or auroc?"),
     ],
 )
 def test_look_up_errors(catalogue, kind, name, message):

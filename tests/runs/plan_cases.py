@@ -64,9 +64,11 @@ def plan(request=None, known=None, where=None, found=None, **changes):
         known = Knowledge(
             sources={draft.source.name: PREPARED for draft in drafts},
             encoders={
-                (draft.source.name, draft.encoder.name): Prepared(digest="e" * 64)
+                (draft.source.name, draft.encoder.name): Prepared(
+                    digest="" if draft.encoder.info.trainable else "e" * 64
+                )
                 for draft in drafts
-                if draft.frozen
+                if draft.encoder is not None
             },
         )
     cells = [resolve(draft, known, where or place()) for draft in drafts]

@@ -100,7 +100,7 @@ def test_each_byte_of_a_record_counts(store, kept):
         lambda _: "{}",
         lambda text: text.replace('"mean": 0.5', '"mean": NaN'),
         lambda _: "[" * 100_000,
-        lambda text: text.replace('"schema_version": 1,', ""),
+        lambda text: text.replace('"schema_version": 2,', ""),
     ],
     ids=["half", "empty", "list", "null", "object", "nan", "deep", "unversioned"],
 )
@@ -123,9 +123,9 @@ def test_a_better_score_is_seen_through(store, kept):
 
 def test_a_newer_layout_is_not_guessed_at(store, kept):
     path = path_of(store, kept)
-    values = json.loads(path.read_text()) | {"schema_version": 2, "new": True}
+    values = json.loads(path.read_text()) | {"schema_version": 3, "new": True}
     path.write_text(json.dumps(values))
-    assert lost(store, kept, "has schema version 2, and this metabench reads version 1")
+    assert lost(store, kept, "has schema version 3, and this metabench reads version 2")
 
 
 def test_a_flipped_byte_in_the_scores(store, kept):

@@ -140,3 +140,82 @@ def test_a_support_smaller_than_the_classes_is_inapplicable_unless_random():
 def test_no_task_at_all_is_inapplicable():
     with pytest.raises(InapplicableError, match="largest task 0"):
         sampler_of(TaskPool(()), shot=2)
+
+
+def grouped_tasks(tasks=3, groups=6, each=5):
+    """Binary tasks in which every group has one positive example."""
+    size = groups * each
+    targets = np.tile([1] + [0] * (each - 1), groups).astype(np.int64)
+    pool = TaskPool(
+        tuple(Task(f"t{n}", np.arange(n * size, (n + 1) * size), targets) for n in range(tasks))
+    )
+    return pool, np.arange(tasks * size) // each
+
+
+@pytest.mark.parametrize("rule", ["stratified", "balanced", "random"])
+def test_no_group_is_on_both_sides_of_a_group_disjoint_task(rule):
+    pool, groups = grouped_tasks()
+    sampler = sampler_of(
+        pool, groups=groups, shot=10, query=None, support=rule, draws=4, group_disjoint=True
+    )
+    for _, support, _, asked, *_ in singles(sampler, 0, 12):
+        assert len(support) == 10
+        assert not set(groups[support]) & set(groups[asked])
+        touched = len(set(groups[support]))
+        assert touched <= (5 if rule == "balanced" else 3)  # filled group by group
+        assert len(asked) == 30 - 5 * touched  # whole groups are left
+
+
+def test_a_support_of_groups_takes_all_their_examples():
+    pool, groups = grouped_tasks()
+    sampler = sampler_of(pool, groups=groups, shot=2, query=7, support="groups", draws=20)
+    seen = set()
+    for _, support, _, asked, *_ in singles(sampler, 0, 60):
+        assert len(support) == 10
+        chosen = set(groups[support])
+        assert len(chosen) == 2
+        assert not chosen & set(groups[asked])
+        assert len(asked) == 7
+        seen |= chosen
+    assert len(seen) == 18
+
+
+def test_examples_without_a_group_are_groups_of_their_own():
+    pool, groups = grouped_tasks(tasks=1)
+    groups[3:7] = -1
+    sampler = sampler_of(
+        pool, groups=groups, shot=10, query=None, support="random", draws=30, group_disjoint=True
+    )
+    for _, support, _, asked, *_ in singles(sampler, 0, 30):
+        real = set(groups[support]) - {-1}
+        assert not real & set(groups[asked])
+    assert any({3, 4, 5, 6} & set(asked) for *_, asked, _, _ in singles(sampler, 0, 30))
+
+
+def test_what_groups_cannot_fill_is_said():
+    pool, groups = grouped_tasks()
+    with pytest.raises(InapplicableError, match="supports of whole groups need groups"):
+        sampler_of(pool, shot=2, support="groups")
+    with pytest.raises(InapplicableError, match="a support of 6 groups leaves no query"):
+        sampler_of(pool, groups=groups, shot=6, support="groups")
+    one = np.zeros_like(groups)
+    sampler = sampler_of(pool, groups=one, shot=4, query=None, group_disjoint=True)
+    with pytest.raises(InapplicableError, match="left no query in task 't0' in 64 attempts"):
+        singles(sampler, 0, 1)
+
+
+def test_values_of_several_outputs_stay_together():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(30, 3)).astype(np.float32)
+    pool = TaskPool((Task("r", np.arange(30), values),))
+    assert pool.tasks[0].way == 3
+    ((way, support, targets, asked, asked_targets, _),) = singles(
+        sampler_of(pool, shot=4, query=6, draws=1), 0, 1
+    )
+    assert way == 3
+    np.testing.assert_array_equal(targets, values[support])
+    np.testing.assert_array_equal(asked_targets, values[asked])
+
+
+def test_a_task_of_one_class_still_has_two():
+    assert Task("t", np.arange(3), np.zeros(3, np.int64)).way == 2

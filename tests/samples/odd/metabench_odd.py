@@ -15,7 +15,7 @@ def metabench_task_sources():
         name="needs-file",
         summary="reads a file that is not there",
         domain="toy",
-        modality="vector",
+        modality="points",
         target="metabench_odd_parts:needs_file",
         files=(DataFile(path="odd/points.bin"),),
     )
@@ -23,7 +23,7 @@ def metabench_task_sources():
         name="odd-error",
         summary="raises what cannot be sent between processes",
         domain="toy",
-        modality="vector",
+        modality="points",
         target="metabench_odd_parts:odd_error",
     )
 

@@ -29,27 +29,27 @@ def blobs(context, classes=40, examples=30):
         split: ClassPool.from_labels(labels, {c: f"class-{c}" for c in range(low, high)})
         for split, (low, high) in bounds.items()
     }
-    inputs = {"vector": torch.tensor(points.reshape(-1, 8), dtype=torch.float32)}
-    return TaskData("vector", inputs, splits, groups=np.tile(np.arange(examples), classes))
+    inputs = {"points": torch.tensor(points.reshape(-1, 8), dtype=torch.float32)}
+    return TaskData("points", inputs, splits, groups=np.tile(np.arange(examples), classes))
 
 
 class Linear(Encoder):
     def __init__(self, spec):
         super().__init__()
         self.width = 16
-        self.layer = torch.nn.Linear(spec.shapes["vector"][0], self.width)
+        self.layer = torch.nn.Linear(spec.shapes["points"][0], self.width)
 
     def forward(self, inputs):
-        return self.layer(inputs["vector"])
+        return self.layer(inputs["points"])
 
 
 class Plain(Encoder):
     def __init__(self, spec):
         super().__init__()
-        self.width = spec.shapes["vector"][0]
+        self.width = spec.shapes["points"][0]
 
     def forward(self, inputs):
-        return inputs["vector"]
+        return inputs["points"]
 
 
 class NearestMean(EpisodeAlgorithm):
