@@ -39,8 +39,14 @@ NEEDED = frozenset({"torch", "numpy"})
 _PROBE = """
 import json, sys
 try:
+    from metabench.torchaudio_compat import status
+    audio = status() if sys.argv[1] in {"torchaudio", "transformers"} else None
+    if audio is not None and audio.state == "broken" and sys.argv[1] == "torchaudio":
+        raise ImportError(audio.reason)
     module = __import__(sys.argv[1])
     found = {"version": str(getattr(module, "__version__", "unknown"))}
+    if audio is not None and audio.state == "mended" and sys.argv[1] == "torchaudio":
+        found["note"] = audio.text
     if sys.argv[1] == "torch":
         cuda = module.cuda.is_available()
         mps = getattr(module.backends, "mps", None)
@@ -156,15 +162,12 @@ def _probed(name: str, found: Mapping[str, Any] | None) -> Iterator[Finding]:
         return
     if "error" in found:
         error = one_line(found["error"])
-        hint = ""
-        if name == "torchaudio" and ("cuda" in error.lower() or "OSError" in error):
-            hint = "; the wheel is built for CUDA and this torch is not"
-        text = f"installed, but it cannot be imported ({error}){hint}"
+        text = f"installed, but it cannot be imported ({error})"
         value = {"installed": True, "importable": False, "error": error}
         yield Finding("versions", name, broken, text, value)
         return
     value = {"installed": True, "importable": True, **found}
-    yield Finding("versions", name, "ok", str(found["version"]), value)
+    yield Finding("versions", name, "ok", str(found.get("note", found["version"])), value)
     if name == "torch":
         devices = found["devices"]
         yield Finding("hardware", "devices", "ok", ", ".join(devices), devices)

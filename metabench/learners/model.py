@@ -44,6 +44,17 @@ class Embedded(Encoder):
         return self._origin()
 
 
+class Blank(Encoder):
+    """Stands where a learner uses no encoder: one zero per example, whatever the input."""
+
+    width = 1
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Return ``[n, 1]`` zeros."""
+        some = next(iter(inputs.values()))
+        return torch.zeros(len(some), 1, device=some.device)
+
+
 @dataclass(frozen=True)
 class Problem:
     """One source as a learner sees it: prepared inputs on the device.

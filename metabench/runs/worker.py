@@ -23,7 +23,7 @@ from metabench.learners.contracts import Algorithm, TaskSpec, build_hyperparamet
 from metabench.learners.device import Compute
 from metabench.learners.evaluation import Evaluation, evaluate
 from metabench.learners.files import read_tensors, write_tensors
-from metabench.learners.model import Embedded, FewShotModel, Problem, parameter_count
+from metabench.learners.model import Blank, Embedded, FewShotModel, Problem, parameter_count
 from metabench.learners.recipes import EpisodicRecipe, Recipe, Setting
 from metabench.learners.supervised import supervised_recipe
 from metabench.learners.training import FIT_EXAMPLES, Budget, MetaTrainer, TrainingLog
@@ -205,8 +205,8 @@ def _build(task: CellTask, data: TaskData) -> _Built:
         groups=data.groups,
     )
     if task.encoder is None:
-        encoder: Any = Embedded(1)
-        inputs = {"embedding": torch.zeros(len(data), 1)}
+        encoder: Any = Blank()
+        inputs = {"nothing": torch.zeros(len(data), 1)}
     elif task.trainable:
         encoder = build_encoder(task.encoder, data)
         inputs = prepared_inputs(task.encoder, encoder, data, task.place)

@@ -88,7 +88,9 @@ class EpisodeSampler:
         self.groups = groups
         self._draw: Callable[[int, int], list[EpisodeBatch]]
         if sampling.needs_groups and groups is None:
-            what = "group-disjoint episodes" if sampling.group_disjoint else "supports of whole groups"
+            what = (
+                "group-disjoint episodes" if sampling.group_disjoint else "supports of whole groups"
+            )
             raise InapplicableError(f"{what} need groups and the source has none")
         if isinstance(pool, TaskPool):
             self._numbers = large_enough(pool, sampling, split, groups)

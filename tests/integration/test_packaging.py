@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[2]
 DISTRIBUTIONS = (
     ROOT,
     ROOT / "plugins/algorithms",
+    ROOT / "plugins/control",
+    ROOT / "plugins/molecules",
     ROOT / "plugins/nlp",
+    ROOT / "plugins/speech",
     ROOT / "plugins/vision",
     ROOT / "tests/samples/toy",
 )

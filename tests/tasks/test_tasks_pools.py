@@ -194,7 +194,7 @@ def test_examples_without_a_group_are_groups_of_their_own():
 
 def test_what_groups_cannot_fill_is_said():
     pool, groups = grouped_tasks()
-    with pytest.raises(InapplicableError, match="supports of whole groups need groups"):
+    with pytest.raises(InapplicableError, match="whole-group supports need groups"):
         sampler_of(pool, shot=2, support="groups")
     with pytest.raises(InapplicableError, match="a support of 6 groups leaves no query"):
         sampler_of(pool, groups=groups, shot=6, support="groups")

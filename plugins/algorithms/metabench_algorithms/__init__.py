@@ -24,6 +24,7 @@ def metabench_algorithms() -> Iterator[AlgorithmInfo]:
         recipe="none",
     )
     yield from _probes()
+    yield from _tabular()
     yield from _metric_learners()
     yield from _gradient_learners()
 
@@ -77,8 +78,40 @@ def _probes() -> Iterator[AlgorithmInfo]:
     )
 
 
+def _tabular() -> Iterator[AlgorithmInfo]:
+    """Learners of single tasks that also serve features such as fingerprints and measurements."""
+    yield AlgorithmInfo(
+        name="knn",
+        summary="share of each class among the k nearest support examples, k chosen per episode",
+        target="metabench_algorithms.knn:KNN",
+        citation="Cover & Hart (1967); as a baseline: Stanley et al. (2021), FS-Mol",
+        licence=LICENCE,
+        task_kinds=ALL_KINDS,
+        recipe="supervised",
+    )
+    yield AlgorithmInfo(
+        name="random-forest",
+        summary="100 bagged trees grown on the support set",
+        target="metabench_algorithms.random_forest:RandomForest",
+        citation="Breiman (2001), Random forests; as a baseline: Stanley et al. (2021), FS-Mol",
+        licence=LICENCE,
+        task_kinds=ALL_KINDS,
+        recipe="supervised",
+        suites=("standard", "full"),
+    )
+    yield AlgorithmInfo(
+        name="gp",
+        summary="Gaussian process on the support set, its kernel fitted per episode",
+        target="metabench_algorithms.gp:GP",
+        citation="Rasmussen & Williams (2006); as a baseline: Chen et al. (2023), arXiv:2205.02708",
+        licence=LICENCE,
+        task_kinds=ALL_KINDS,
+        recipe="supervised",
+    )
+
+
 def _metric_learners() -> Iterator[AlgorithmInfo]:
-    """Learners that meta-train an embedding for comparison."""
+    """Learners that meta-train an embedding for comparison, or the comparison itself."""
     yield AlgorithmInfo(
         name="protonet",
         summary="nearest prototype (class mean) by squared Euclidean distance",
@@ -94,6 +127,14 @@ def _metric_learners() -> Iterator[AlgorithmInfo]:
         citation="Vinyals et al. (2016), Matching networks, arXiv:1606.04080",
         licence=LICENCE,
         task_kinds=CLASSES,
+    )
+    yield AlgorithmInfo(
+        name="cnp",
+        summary="conditional neural process: a network reads the support's mean representation",
+        target="metabench_algorithms.cnp:CNP",
+        citation="Garnelo et al. (2018), Conditional neural processes, arXiv:1807.01613",
+        licence=LICENCE,
+        task_kinds=ALL_KINDS,
     )
     yield AlgorithmInfo(
         name="matchingnet-fce",

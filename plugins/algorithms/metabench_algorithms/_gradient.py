@@ -17,22 +17,27 @@ class GradientHyperparameters(Hyperparameters):
     Finn et al. (2017), appendix A.1, use 1 step of 0.4 (3 at test) on 5-way Omniglot, 5 steps of
     0.1 on 20-way Omniglot, 5 steps of 0.01 (10 at test) on miniImageNet. The defaults are the
     setting that they and Antoniou et al. (2019), arXiv:1810.09502, section 5, train and test with.
+    On sinusoid regression (section 5.1) Finn et al. use 1 step of 0.01 and a meta-batch of 25.
 
     Attributes:
         inner_steps: Gradient steps on the support set in meta-training.
         test_steps: Gradient steps on the support set in evaluation.
-        inner_lr: Step size of both.
+        inner_lr: Step size of both; ``None`` is 0.1 for classes and 0.01 in regression, where the
+            gradient grows with the error.
         first_order: Ignore second derivatives (Finn et al., section 5.2).
         meta_batch: 4 as on 1-shot miniImageNet; 32 and 16 on Omniglot.
         clip_norm: The released code clips each element of the miniImageNet meta-gradient at 10.
+        standardize: In regression, learn in units of the meta-train targets seen so far, so that
+            the step size fits whatever their scale is. Finn et al. take targets as they are.
     """
 
     inner_steps: int = 5
     test_steps: int = 5
-    inner_lr: float = 0.1
+    inner_lr: float | None = None
     first_order: bool = False
     meta_batch: int = 4
     clip_norm: float = 10.0
+    standardize: bool = True
 
 
 def meta_head(task: TaskSpec, hyper: GradientHyperparameters) -> nn.Linear:
@@ -65,3 +70,10 @@ def check_way(head: nn.Linear, way: int) -> None:
 def steps_of(hyper: GradientHyperparameters, module: nn.Module) -> int:
     """Inner steps in the module's present mode, which ``train()`` and ``eval()`` set."""
     return hyper.inner_steps if module.training else hyper.test_steps
+
+
+def rate_of(hyper: GradientHyperparameters, task: TaskSpec) -> float:
+    """Inner step size, by default that of the kind of task."""
+    if hyper.inner_lr is not None:
+        return hyper.inner_lr
+    return 0.01 if task.kind == "regression" else 0.1

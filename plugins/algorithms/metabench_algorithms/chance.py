@@ -12,11 +12,11 @@ class Chance(Algorithm[Tensor]):
 
     Classification: the same score for every class, and the metric shares the credit of a tie, so
     the accuracy is exactly ``1 / way``. Binary: the share of each class in the support, which ranks
-    nothing. Regression: the mean of the support targets.
+    nothing. Regression: the mean of the support targets, output by output.
     """
 
     def adapt(self, support: Support[Tensor]) -> Predictor[Tensor]:
-        """Return a predictor that only counts the queries: ``[B, Q, ...] -> [B, Q(, way)]``."""
+        """Return a predictor that only counts the queries: ``[B, Q, ...] -> [B, Q, way]``."""
         if self.task.kind == "regression":
             constant = support.y.mean(1, keepdim=True)
         else:
@@ -25,6 +25,6 @@ class Chance(Algorithm[Tensor]):
                 constant = constant.new_zeros(constant.shape)
 
         def predict(query: Tensor) -> Tensor:
-            return constant.expand(-1, query.shape[1], *constant.shape[2:])
+            return constant.expand(-1, query.shape[1], -1)
 
         return predict

@@ -19,6 +19,7 @@ from metabench_algorithms._gradient import (
     GradientHyperparameters,
     check_way,
     meta_head,
+    rate_of,
     steps_of,
 )
 from metabench_algorithms._inner_loop import (
@@ -29,6 +30,7 @@ from metabench_algorithms._inner_loop import (
     inner_loop,
     usable,
 )
+from metabench_algorithms._targets import TargetScale
 
 HEAD = "@head"  # no parameter of an encoder starts like that
 AT_ONCE = 4  # episodes for an encoder that embeds several copies: the default meta-batch
@@ -53,9 +55,10 @@ class MAML(Algorithm[Inputs]):
         if task.encoder is None:
             raise TypeError("MAML adapts the encoder's weights and needs TaskSpec.encoder")
         self.head = meta_head(task, self.hyper)
+        self.targets = TargetScale(task, enabled=self.hyper.standardize)
 
     def adapt(self, support: Support[Inputs]) -> Predictor[Inputs]:
-        """Adapt a copy per episode: queries ``[B, Q, ...] -> [B, Q, way]`` logits."""
+        """Adapt a copy per episode: queries ``[B, Q, ...] -> [B, Q, way]`` logits or values."""
         check_way(self.head, support.way)
         chunks = self._chunks(len(support.y))
         adapted = [self._adapt(_part(support.x, c), support.y[c], support.way) for c in chunks]
@@ -65,24 +68,26 @@ class MAML(Algorithm[Inputs]):
                 self._scores(weights, _part(query, c), support.way)
                 for c, weights in zip(chunks, adapted, strict=True)
             ]
-            return torch.cat(scores)
+            return self.targets.decode(torch.cat(scores))
 
         return predict
 
     def loss(self, support: Support[Inputs], query: Query[Inputs]) -> Tensor:
         """Mean query loss, differentiated a few episodes at a time to hold few graphs at once.
 
-        The value of the result is the loss; its gradient is the meta-gradient found on the way.
+        The value of the result is the loss, in regression in standard units; its gradient is the
+        meta-gradient found on the way.
         """
+        self.targets.update(support.y, query.y)
         if not torch.is_grad_enabled():
-            return super().loss(support, query)
+            return self._query_loss(support, query)
         weights = [w for w in self._start().values() if w.requires_grad]
         meta_gradient = [torch.zeros_like(w) for w in weights]
         total = weights[0].new_zeros(())
         for c in self._chunks(len(support.y)):
             some = Support(_part(support.x, c), support.y[c], support.way)
             share = len(some.y) / len(support.y)
-            loss = share * task_loss(self.adapt(some)(_part(query.x, c)), query.y[c])
+            loss = share * self._query_loss(some, Query(_part(query.x, c), query.y[c]))
             total += loss.detach()
             found = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
             for running, new in zip(meta_gradient, found, strict=True):
@@ -91,10 +96,15 @@ class MAML(Algorithm[Inputs]):
             total = total + ((w - w.detach()) * g).sum()
         return total
 
+    def _query_loss(self, support: Support[Inputs], query: Query[Inputs]) -> Tensor:
+        predicted = self.targets.encode(self.adapt(support)(query.x))
+        return task_loss(predicted, self.targets.encode(query.y))
+
     def _adapt(self, x: Inputs, y: Tensor, way: int) -> Weights:
         differentiable, copies = torch.is_grad_enabled(), len(y)
         with gradients():
-            x, y = {name: usable(t) for name, t in x.items()}, usable(y)
+            x = {name: usable(t) for name, t in x.items()}
+            y = self.targets.encode(usable(y))
 
         def support_loss(weights: Weights) -> Tensor:
             return copies * task_loss(self._scores(weights, x, way), y)
@@ -104,7 +114,7 @@ class MAML(Algorithm[Inputs]):
             self._start(),
             copies,
             steps=steps_of(self.hyper, self),
-            rate=self.hyper.inner_lr,
+            rate=rate_of(self.hyper, self.task),
             first_order=self.hyper.first_order,
             differentiable=differentiable,
         )
@@ -114,8 +124,7 @@ class MAML(Algorithm[Inputs]):
         own = {name: w for name, w in weights.items() if not name.startswith(HEAD)}
         embedded = embed_copies(self._encoder, own, x)
         weight, bias = weights[f"{HEAD}.weight"][:, :way], weights[f"{HEAD}.bias"][:, :way]
-        scores = torch.baddbmm(bias.unsqueeze(1), embedded, weight.transpose(1, 2))
-        return scores.squeeze(-1) if self.task.kind == "regression" else scores
+        return torch.baddbmm(bias.unsqueeze(1), embedded, weight.transpose(1, 2))
 
     @property
     def _encoder(self) -> Encoder:

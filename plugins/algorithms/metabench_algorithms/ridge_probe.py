@@ -23,12 +23,14 @@ class RidgeProbeHyperparameters(Hyperparameters):
 
     Attributes:
         alpha: Penalty of the squared weights; 1.0 is scikit-learn's default.
-        normalize: Scale embeddings to length 1 first, as Tian et al. (2020), arXiv:2003.11539, do
-            for their linear probe; it makes ``alpha`` mean the same for every encoder.
+        normalize: Scale embeddings to length 1 first. Tian et al. (2020), arXiv:2003.11539, do so
+            for their linear probe; it makes ``alpha`` mean the same for every encoder. ``None``
+            does it for classes and not in regression, whose inputs can be a single number or a
+            physical quantity, of which the length is the very information.
     """
 
     alpha: float = 1.0
-    normalize: bool = True
+    normalize: bool | None = None
 
 
 class RidgeProbe(Algorithm[Tensor]):
@@ -42,23 +44,23 @@ class RidgeProbe(Algorithm[Tensor]):
     Hyperparameters = RidgeProbeHyperparameters
 
     def adapt(self, support: Support[Tensor]) -> Predictor[Tensor]:
-        """Solve the normal equations: ``[B, Q, d] -> [B, Q, way]``, ``[B, Q]`` in regression."""
+        """Solve the normal equations: ``[B, Q, d] -> [B, Q, way]``."""
         regression = self.task.kind == "regression"
         if regression:
-            targets = support.y.unsqueeze(-1).double()
+            targets = support.y.double()
         else:
             targets = 2 * one_hot(support.y, support.way, torch.float64) - 1
+        normalize = not regression if self.hyper.normalize is None else self.hyper.normalize
 
         def transform(x: Tensor) -> Tensor:
-            return prepare(x, normalize=self.hyper.normalize)
+            return prepare(x, normalize=normalize)
 
         # Nearly collinear examples with a small penalty need the digits of float64.
         x, mean = centred(transform(support.x).double())
         offset = targets.mean(1, keepdim=True)
         weight = solve_ridge(x, targets - offset, self.hyper.alpha)
         bias = offset - mean @ weight
-        predict = linear_predictor(weight.to(support.x), bias.to(support.x), transform)
-        return (lambda query: predict(query).squeeze(-1)) if regression else predict
+        return linear_predictor(weight.to(support.x), bias.to(support.x), transform)
 
 
 def solve_ridge(x: Tensor, y: Tensor, alpha: float) -> Tensor:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from metabench.hookspecs import EncoderInfo, TaskSourceInfo, hookimpl
-from metabench_nlp import files
+from metabench_nlp import files, files_by_hand
 
 _EVERY_SUITE = ("quick", "standard", "full")
+_ANSWERS = {"shots": [10, 30], "query": "rest", "support": "stratified"}
+"""A support of 30 touches five or six questions, so most of a topic's fifteen stay in the query."""
 
 
 @hookimpl
@@ -70,6 +72,35 @@ def metabench_task_sources() -> Iterator[TaskSourceInfo]:
         protocol={"group_disjoint": True},
         suites={"standard": {}, "full": {}},
     )
+    yield TaskSourceInfo(
+        name="answer-selection",
+        summary="does the sentence answer the question? 24 topics, written for metabench",
+        target="metabench_nlp.sources.answer_selection:answer_selection",
+        domain="nlp",
+        modality="text-pair",
+        task_kind="binary",
+        metric="average-precision",
+        other_metrics=("mrr", "auroc"),
+        citation="written by the metabench developers for this benchmark",
+        licence="Apache-2.0",
+        protocol={"group_disjoint": True},
+        suites={suite: {**_ANSWERS, "draws": 10} for suite in _EVERY_SUITE},
+    )
+    yield TaskSourceInfo(
+        name="wikiqa",
+        summary="does the sentence answer the search query? tasks are kinds of question",
+        target="metabench_nlp.sources.wikiqa:wikiqa",
+        domain="nlp",
+        modality="text-pair",
+        task_kind="binary",
+        metric="average-precision",
+        other_metrics=("mrr", "auroc"),
+        citation="Yang et al. (2015), EMNLP; tasks and split by question word: ours",
+        licence="LicenseRef-Microsoft-Research-Data",
+        files=files_by_hand.WIKIQA,
+        protocol={"group_disjoint": True},
+        suites={suite: {**_ANSWERS, "draws": 10} for suite in ("standard", "full")},
+    )
 
 
 @hookimpl
@@ -116,4 +147,36 @@ def metabench_encoders() -> Iterator[EncoderInfo]:
         argument="model id, id@revision or folder",
         citation="Wolf et al. (2020), EMNLP demonstrations",
         requires=("transformers",),
+    )
+    yield EncoderInfo(
+        name="minilm-pair",
+        summary="product and distance of two all-MiniLM-L6-v2 embeddings, frozen (768 dimensions)",
+        target="metabench_nlp.encoders.minilm_pair:MiniLMPair",
+        modalities=("text-pair",),
+        trainable=False,
+        citation="Conneau et al. (2017), EMNLP, section 3.1; Reimers & Gurevych (2019), EMNLP",
+        licence="Apache-2.0",
+        requires=("transformers", "tokenizers"),
+        suites=_EVERY_SUITE,
+    )
+    yield EncoderInfo(
+        name="minilm-pair-mlp",
+        summary="two trained layers on the features of minilm-pair (64 dimensions)",
+        target="metabench_nlp.encoders.minilm_pair:MiniLMPairMLP",
+        modalities=("text-pair",),
+        trainable=True,
+        citation="Conneau et al. (2017), EMNLP, section 3.1; Reimers & Gurevych (2019), EMNLP",
+        licence="Apache-2.0",
+        requires=("transformers", "tokenizers"),
+        suites=_EVERY_SUITE,
+    )
+    yield EncoderInfo(
+        name="ngram-pair",
+        summary="shared n-grams, question word and cues of the expected answer, no weights",
+        target="metabench_nlp.encoders.ngram_pair:NgramPair",
+        modalities=("text-pair",),
+        trainable=False,
+        citation="after Yih et al. (2013), ACL; Li & Roth (2002), COLING",
+        licence="Apache-2.0",
+        suites=_EVERY_SUITE,
     )

@@ -13,6 +13,7 @@ from metabench.learners.contracts import Encoder, Query, Support, TaskSpec, buil
 INFOS = {info.name: info for info in plugin.metabench_algorithms()}
 ON_EMBEDDINGS = sorted(name for name, info in INFOS.items() if not info.adapts_encoder)
 GRADIENT = ("anil", "fomaml", "maml")
+REGRESSION = sorted(name for name, info in INFOS.items() if "regression" in info.task_kinds)
 
 
 def target(name):
@@ -46,6 +47,23 @@ def episodes(seed=0, *, batch=3, way=5, shots=3, query=4, width=8, spread=0.7, d
         return (centre[rows, y] + spread * noise + 0.3).to(dtype)
 
     return Support(draw(ys), ys, way), Query(draw(yq), yq)
+
+
+def curves(
+    seed=0, *, batch=3, size=12, query=6, width=8, outputs=1, scale=1.0, dtype=torch.float32
+):
+    """Smooth functions of the inputs, ``outputs`` of them, with a little noise."""
+    g = torch.Generator().manual_seed(seed)
+    slope = torch.randn(batch, width, outputs, generator=g, dtype=torch.float64)
+    slope /= width**0.5
+
+    def draw(n):
+        x = torch.randn(batch, n, width, generator=g, dtype=torch.float64)
+        noise = torch.randn(batch, n, outputs, generator=g, dtype=torch.float64)
+        y = torch.sin(2 * x @ slope) + 0.1 * noise
+        return x.to(dtype), (scale * y).to(dtype)
+
+    return Support(*draw(size), outputs), Query(*draw(query))
 
 
 class TinyEncoder(Encoder):

@@ -18,13 +18,17 @@ def test_names():
         "anil",
         "baseline",
         "chance",
+        "cnp",
         "fomaml",
+        "gp",
+        "knn",
         "logistic-probe",
         "maml",
         "matchingnet",
         "matchingnet-fce",
         "nearest-neighbour",
         "protonet",
+        "random-forest",
         "ridge-probe",
         "simpleshot",
     ]
@@ -64,6 +68,12 @@ def test_readme_names_every_algorithm_and_its_recipe():
         line = next(row for row in text.splitlines() if row.startswith(f"| `{name}` |"))
         assert line.endswith(f"| {info.recipe} |")
         assert info.inductive is ("transductive" not in line)
+
+
+def test_readme_names_the_learners_of_regression():
+    sentence = (PLUGIN / "README.md").read_text(encoding="utf-8").split("\n\n")[-1]
+    for name, info in INFOS.items():
+        assert (f"`{name}`" in sentence) is ("regression" in info.task_kinds)
 
 
 def test_entry_point():

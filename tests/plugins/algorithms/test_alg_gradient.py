@@ -4,7 +4,16 @@ import copy
 
 import pytest
 import torch
-from alg_cases import GRADIENT, FoldedEncoder, TinyEncoder, build, episodes, raw, relative
+from alg_cases import (
+    GRADIENT,
+    FoldedEncoder,
+    TinyEncoder,
+    build,
+    curves,
+    episodes,
+    raw,
+    relative,
+)
 from torch.func import functional_call
 from torch.nn import functional as F
 
@@ -19,9 +28,10 @@ def setting(name, *, encoder=TinyEncoder, kind="classification", **options):
     support, query = episodes(batch=3, shots=2, query=2, dtype=F64)
     model = encoder().double()
     options = {"inner_steps": 3, "inner_lr": 0.4, **options}
-    way = 1 if kind == "regression" else 5
+    way = 5
     if kind == "regression":
-        support, query = Support(support.x, support.x.sum(-1), 1), Query(query.x, query.x.sum(-1))
+        way = 2
+        support, query = curves(size=10, query=10, outputs=2, dtype=F64)
     own = None if name == "anil" else model
     algorithm = build(name, way=way, width=6, kind=kind, encoder=own, dtype=F64, **options).train()
     parameters = {**dict(model.named_parameters()), **dict(algorithm.named_parameters())}
@@ -257,3 +267,56 @@ def test_smaller_way_uses_the_first_outputs(name):
     if name != "anil":
         support, query = raw(support, query)
     assert algorithm.adapt(support)(query.x).shape == (3, 12, 3)
+
+
+@pytest.mark.parametrize("name", GRADIENT)
+def test_step_size_is_that_of_the_kind_of_task(name):
+    for kind, rate in (("classification", 0.1), ("regression", 0.01)):
+        found = predictions(*setting(name, kind=kind, inner_lr=None)[:2], kind)
+        expected = predictions(*setting(name, kind=kind, inner_lr=rate)[:2], kind)
+        other = predictions(*setting(name, kind=kind, inner_lr=2 * rate)[:2], kind)
+        assert torch.equal(found, expected)
+        assert not torch.allclose(found, other)
+
+
+def predictions(algorithm, model, kind, scale=1.0):
+    if kind == "regression":
+        support, query = curves(size=10, query=10, outputs=2, scale=scale, dtype=F64)
+    else:
+        support, query = episodes(shots=2, dtype=F64)
+    with torch.no_grad():
+        if algorithm.task.encoder is not None:
+            support, query = raw(support, query)
+        else:
+            support = Support(embedded(model, support.x), support.y, support.way)
+            query = Query(embedded(model, query.x), query.y)
+        return algorithm.eval().adapt(support)(query.x)
+
+
+def embedded(model, x):
+    return model({"x": x.flatten(0, 1)}).unflatten(0, x.shape[:2])
+
+
+@pytest.mark.parametrize("name", GRADIENT)
+def test_regression_learns_alike_on_any_scale_of_the_targets(name):
+    found = []
+    for scale in (1.0, 1e4):
+        algorithm, model, parameters, _, _ = setting(name, kind="regression", inner_lr=None)
+        optimiser = torch.optim.Adam(parameters.values(), 1e-2)
+        for seed in range(4):
+            support, query = curves(seed, outputs=2, scale=scale, dtype=F64)
+            optimiser.zero_grad()
+            loss_of(name, algorithm, model, support, query).backward()
+            optimiser.step()
+        found.append(predictions(algorithm, model, "regression", scale) / scale)
+    torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", GRADIENT)
+def test_raw_targets_are_learned_as_they_are(name):
+    options = {"standardize": False, "test_steps": 3}
+    algorithm, model, _, support, query = setting(name, kind="regression", **options)
+    loss = loss_of(name, algorithm, model, support, query)
+    expected = task_loss(predictions(algorithm.train(), model, "regression"), query.y)
+    torch.testing.assert_close(loss.detach(), expected)
+    assert not list(algorithm.buffers())

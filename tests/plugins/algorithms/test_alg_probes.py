@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from alg_cases import build, episodes
+from alg_cases import build, curves, episodes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from torch.nn import functional as F
-
-from metabench.learners.contracts import Support
 
 problems = st.fixed_dictionaries(
     {
@@ -37,7 +35,7 @@ def test_logistic_probe_is_scikit_learns(problem, c, normalize):
     )
     found = algorithm.adapt(support)(query.x).softmax(-1)
     for b in range(2):
-        oracle = LogisticRegression(C=c, max_iter=20000, tol=1e-9)
+        oracle = LogisticRegression(C=c, solver="newton-cg", max_iter=20000, tol=1e-9)
         oracle.fit(unit(support.x[b], normalize=normalize), support.y[b].numpy())
         expected = oracle.predict_proba(unit(query.x[b], normalize=normalize))
         np.testing.assert_allclose(found[b].numpy(), expected, atol=1e-4)
@@ -50,7 +48,7 @@ def test_logistic_probe_is_scikit_learns_in_single_precision(problem):
     way, width = problem["way"], problem["width"]
     found = build("logistic-probe", way=way, width=width).adapt(support)(query.x).softmax(-1)
     for b in range(2):
-        oracle = LogisticRegression(max_iter=20000, tol=1e-9)
+        oracle = LogisticRegression(solver="newton-cg", max_iter=20000, tol=1e-9)
         oracle.fit(unit(support.x[b], normalize=True), support.y[b].numpy())
         expected = oracle.predict_proba(unit(query.x[b], normalize=True))
         np.testing.assert_allclose(found[b].numpy(), expected, atol=1e-4)
@@ -61,7 +59,7 @@ def test_logistic_probe_with_uneven_shots_and_many_classes():
     support, query = episodes(batch=2, way=20, shots=shots, width=64, query=2, spread=2.0)
     found = build("logistic-probe", way=20, width=64).adapt(support)(query.x).softmax(-1)
     for b in range(2):
-        oracle = LogisticRegression(max_iter=20000, tol=1e-9)
+        oracle = LogisticRegression(solver="newton-cg", max_iter=20000, tol=1e-9)
         oracle.fit(unit(support.x[b], normalize=True), support.y[b].numpy())
         expected = oracle.predict_proba(unit(query.x[b], normalize=True))
         np.testing.assert_allclose(found[b].numpy(), expected, atol=1e-4)
@@ -83,15 +81,18 @@ def test_ridge_probe_is_scikit_learns_classifier(problem, alpha, normalize):
         np.testing.assert_allclose(found[b].numpy(), expected, atol=1e-5, rtol=2e-5)
 
 
-@pytest.mark.parametrize("width", [3, 50])
-def test_ridge_probe_regression_is_scikit_learns(width):
-    support, query = episodes(width=width, shots=4)
-    y = support.x.sum(-1) + torch.randn(support.y.shape, generator=torch.Generator().manual_seed(3))
-    algorithm = build("ridge-probe", kind="regression", way=1, width=width, normalize=False)
-    found = algorithm.adapt(Support(support.x, y, 1))(query.x)
+@pytest.mark.parametrize("normalize", [None, False, True])
+@pytest.mark.parametrize(("width", "outputs"), [(1, 1), (3, 2), (50, 3)])
+def test_ridge_probe_regression_is_scikit_learns(width, outputs, normalize):
+    support, query = curves(width=width, outputs=outputs)
+    options = {"width": width, "normalize": normalize}
+    algorithm = build("ridge-probe", kind="regression", way=outputs, **options)
+    found = algorithm.adapt(support)(query.x)
     for b in range(3):
-        oracle = Ridge(alpha=1.0).fit(support.x[b].double().numpy(), y[b].double().numpy())
-        expected = oracle.predict(query.x[b].double().numpy())
+        x = unit(support.x[b], normalize=bool(normalize))
+        oracle = Ridge(alpha=1.0).fit(x, support.y[b].double().numpy())
+        expected = oracle.predict(unit(query.x[b], normalize=bool(normalize)))
+        expected = expected.reshape(found[b].shape)  # scikit-learn drops a single output
         np.testing.assert_allclose(found[b].numpy(), expected, atol=1e-4, rtol=1e-5)
 
 

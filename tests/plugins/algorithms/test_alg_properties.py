@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from alg_cases import INFOS, ON_EMBEDDINGS, TinyEncoder, build, episodes, raw
+from alg_cases import INFOS, ON_EMBEDDINGS, REGRESSION, TinyEncoder, build, curves, episodes, raw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +11,7 @@ from metabench.learners.contracts import Support
 # The papers' own exceptions; the README names them.
 ORDERED = {"matchingnet-fce", "baseline"}
 LABELLED = {"anil", "maml", "fomaml"}
+UNTRAINED = LABELLED | {"chance", "cnp"}  # they know nothing before meta-training
 CLOSE = {"atol": 2e-4, "rtol": 2e-4}
 
 shapes = st.fixed_dictionaries(
@@ -25,13 +26,14 @@ shapes = st.fixed_dictionaries(
 )
 
 
-def scores_of(name, support, query):
+def scores_of(name, support, query, kind="classification"):
     if INFOS[name].adapts_encoder:
         width = support.x.shape[-1]
-        algorithm = build(name, way=support.way, width=6, encoder=TinyEncoder(width).eval())
+        encoder = TinyEncoder(width).eval()
+        algorithm = build(name, kind=kind, way=support.way, width=6, encoder=encoder)
         support, query = raw(support, query)
     else:
-        algorithm = build(name, way=support.way, width=support.x.shape[-1])
+        algorithm = build(name, kind=kind, way=support.way, width=support.x.shape[-1])
     with torch.no_grad():
         return algorithm.adapt(support)(query.x)
 
@@ -125,7 +127,7 @@ def test_shots_may_be_one_or_uneven(name, shots):
     assert scores.isfinite().all()
     # Heads with a prior of the classes favour the larger ones, and rightly so.
     metric = {"nearest-neighbour", "simpleshot", "protonet", "ridge-probe"}
-    if name in metric or (shots == 1 and name not in LABELLED | {"chance"}):
+    if name in metric or (shots == 1 and name not in UNTRAINED):
         assert (scores.argmax(-1) == query.y).float().mean() > 0.9
 
 
@@ -141,10 +143,92 @@ def test_constant_features_stay_finite(name, value):
         assert float((scores - scores.mean(-1, keepdim=True)).abs().max()) < 1e-3
 
 
+@pytest.mark.parametrize("shots", [(6, 0), (0, 6), (2, 0)], ids=str)
 @pytest.mark.parametrize("name", sorted(INFOS))
-def test_binary_task_with_one_class_missing_stays_finite(name):
-    support, query = episodes(way=2, shots=(6, 0))
-    assert scores_of(name, support, query).isfinite().all()
+def test_binary_task_with_one_class_missing_stays_finite(name, shots):
+    support, query = episodes(way=2, shots=shots)
+    scores = scores_of(name, support, query, "binary")
+    assert scores.shape == (3, 8, 2)
+    assert scores.isfinite().all()
+
+
+@pytest.mark.parametrize("shots", [(15, 1), (1, 15), (12, 4)], ids=str)
+@pytest.mark.parametrize("name", sorted(INFOS.keys() - UNTRAINED))
+def test_binary_task_with_rare_class_is_ranked(name, shots):
+    support, query = episodes(batch=30, way=2, shots=shots, query=10, spread=0.3, width=16)
+    scores = scores_of(name, support, query, "binary")
+    lead = scores[..., 1] - scores[..., 0]
+    pairs = lead.unsqueeze(2) - lead.unsqueeze(1)
+    mixed = (query.y.unsqueeze(2) == 1) & (query.y.unsqueeze(1) == 0)
+    auroc = ((pairs > 0) + 0.5 * (pairs == 0))[mixed].mean()
+    # One-shot neighbourhoods and bags often miss the only example of a class.
+    assert auroc > (0.8 if name in {"knn", "random-forest"} else 0.95)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("name", REGRESSION)
+def test_regression_has_one_column_per_output(name, outputs):
+    support, query = curves(outputs=outputs)
+    values = scores_of(name, support, query, "regression")
+    assert values.shape == (3, 6, outputs)
+    assert values.isfinite().all()
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
+    shuffled = Support(support.x[:, order], support.y[:, order], outputs)
+    torch.testing.assert_close(scores_of(name, shuffled, query, "regression"), values, **CLOSE)
+    one = Support(support.x[1:2], support.y[1:2], outputs)
+    alone = scores_of(name, one, type(query)(query.x[1:2], query.y[1:2]), "regression")
+    torch.testing.assert_close(alone, values[1:2], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", [n for n in REGRESSION if INFOS[n].inductive])
+def test_inductive_regression_predicts_each_query_by_itself(name):
+    support, query = curves(outputs=2)
+    algorithm = build(name, kind="regression", way=2)
+    with torch.no_grad():
+        predict = algorithm.adapt(support)
+        together = predict(query.x)
+        alone = torch.cat([predict(q) for q in query.x.split(1, dim=1)], 1)
+    torch.testing.assert_close(alone, together, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(set(REGRESSION) - LABELLED - {"cnp"}))
+def test_regression_of_shifted_and_scaled_targets(name):
+    support, query = curves(width=3, outputs=2)
+    before = scores_of(name, support, query, "regression")
+    moved = Support(support.x, 64 * support.y.flip(-1) + 512, 2)
+    after = scores_of(name, moved, query, "regression")
+    torch.testing.assert_close(after, 64 * before.flip(-1) + 512, rtol=1e-4, atol=1e-3)
+
+
+CASES = ["constant inputs", "constant targets", "large targets", "one"]
+
+
+# MAML knows no scale of the targets before meta-training, and batch norm needs two examples.
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        (name, case)
+        for name in REGRESSION
+        for case in CASES
+        if not INFOS[name].adapts_encoder or case.startswith("constant")
+    ],
+)
+def test_degenerate_regression_stays_finite(name, case):
+    support, query = curves(outputs=2, size=1 if case == "one" else 12)
+    x, y, q = support.x, support.y, query.x
+    if case == "constant inputs":
+        x, q = torch.full_like(x, 3.0), torch.full_like(q, 3.0)
+    if case == "constant targets":
+        y = torch.full_like(y, 7.0)
+    if case == "large targets":
+        y = 1e4 * y
+    values = scores_of(name, Support(x, y, 2), type(query)(q, query.y), "regression")
+    assert values.isfinite().all()
+    if name not in LABELLED | {"cnp"}:
+        if case in {"constant targets", "one"}:
+            torch.testing.assert_close(values, y[:, :1].expand_as(values))
+        if case == "constant inputs" and name != "random-forest":
+            torch.testing.assert_close(values, y.mean(1, keepdim=True).expand_as(values))
 
 
 @pytest.mark.parametrize("name", ON_EMBEDDINGS)
@@ -161,6 +245,6 @@ def test_chance_scores():
     assert (build("chance", way=2).adapt(support)(query.x) == 0).all()
     binary = build("chance", way=2, kind="binary").adapt(support)(query.x)
     torch.testing.assert_close(binary, torch.tensor([0.75, 0.25]).expand_as(binary))
-    values = Support(support.x, torch.tensor([[1.0, 2.0, 3.0, 6.0]] * 3), 1)
-    predicted = build("chance", way=1, kind="regression").adapt(values)(query.x)
-    assert torch.equal(predicted, torch.full((3, 8), 3.0))
+    y = torch.tensor([[1.0, 2.0, 3.0, 6.0], [0.0, 0.0, 4.0, 0.0]]).T.expand(3, -1, -1)
+    predicted = build("chance", way=2, kind="regression").adapt(Support(support.x, y, 2))(query.x)
+    assert torch.equal(predicted, torch.tensor([3.0, 1.0]).expand(3, 8, 2))

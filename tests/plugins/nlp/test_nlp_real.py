@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from metabench.tasks.files import SourceContext
-from metabench_nlp import files, metabench_task_sources
+from metabench_nlp import files, files_by_hand, metabench_task_sources
 from metabench_nlp.sources.banking77 import banking77
 from metabench_nlp.sources.clinc150 import clinc150
 from metabench_nlp.sources.fewrel import fewrel
@@ -67,5 +67,8 @@ def test_declared_digests():
     declared = {f.path: f for info in metabench_task_sources() for f in info.files}
     assert files.FEWREL_TRAIN.path in declared
     for path, file in declared.items():
+        if file in files_by_hand.WIKIQA:  # of no known digest, and not among the real files
+            assert (file.url, file.sha256) == ("", "")
+            continue
         assert sha256((Path(ROOT) / path).read_bytes()).hexdigest() == file.sha256
         assert file.url.startswith("https://") or file is files.FEWREL_TRAIN

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metabench.learners.contracts import Encoder, Inputs
+from metabench.torchaudio_compat import prepare_torchaudio
 
 CHUNK_TOKENS = 512
 """Tokens per pass on a CPU: small enough for its caches; rows are sorted, so few are padding."""
@@ -61,6 +62,7 @@ def file_digest(path: Path) -> str:
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[Any]:
     """Import transformers and keep its progress bars and loading report off the screen."""
+    prepare_torchaudio()
     import transformers  # noqa: PLC0415 - seconds that only a cell with such an encoder needs
     from transformers.utils import logging as library_logging  # noqa: PLC0415
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from metabench.errors import UnavailableError
 from metabench.learners.contracts import Encoder, Inputs, InputSpec
+from metabench.torchaudio_compat import prepare_torchaudio
 from metabench_vision.encoders.scaling import image_shape, unit
 
 CONFIG = "config.json"
@@ -206,9 +207,10 @@ def weight_files(folder: Path) -> list[Path]:
 
 def _load(folder: Path, argument: str) -> tuple[nn.Module, bool]:
     """Load the model, and say whether its pooler, if it has one, has weights."""
+    prepare_torchaudio()
     try:
         from transformers import AutoModel  # noqa: PLC0415 - comes with the extra hf
-    except (ImportError, OSError) as error:  # OSError: torchaudio built for another torch
+    except ImportError as error:
         raise _no_transformers(error) from error
     try:
         model, info = AutoModel.from_pretrained(

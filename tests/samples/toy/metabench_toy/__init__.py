@@ -1,6 +1,6 @@
 """A third-party plugin, as a stranger would write it; its descriptors import nothing heavy."""
 
-from metabench.hookspecs import AlgorithmInfo, EncoderInfo, TaskSourceInfo, hookimpl
+from metabench.hookspecs import AlgorithmInfo, EncoderInfo, MetricInfo, TaskSourceInfo, hookimpl
 
 
 @hookimpl
@@ -23,6 +23,40 @@ def metabench_task_sources():
         options={"classes": 12},
         synthetic=True,
     )
+    yield TaskSourceInfo(
+        name="sides",
+        summary="which side of a line a point lies on",
+        domain="toy",
+        modality="points",
+        task_kind="binary",
+        metric="average-precision",
+        other_metrics=("auroc", "delta-auprc"),
+        target="metabench_toy.tasks:sides",
+        protocol={"query": "rest", "draws": 2},
+        synthetic=True,
+    )
+    yield TaskSourceInfo(
+        name="walks",
+        summary="walk to a goal that demonstrations show",
+        domain="toy",
+        modality="points",
+        task_kind="regression",
+        metric="arrival",
+        other_metrics=("nmse", "r2"),
+        target="metabench_toy.tasks:walks",
+        protocol={"support": "groups", "query": 10, "draws": 1},
+        synthetic=True,
+    )
+
+
+@hookimpl
+def metabench_metrics():
+    yield MetricInfo(
+        name="arrival",
+        summary="share of walks that end at the goal",
+        target="metabench_toy.tasks:arrival",
+        task_kinds=("regression",),
+    )
 
 
 @hookimpl
@@ -43,6 +77,20 @@ def metabench_encoders():
         target="metabench_toy.parts:Plain",
         suites=("quick",),
     )
+    yield EncoderInfo(
+        name="toy-bytes",
+        summary="the coordinates in steps of a tenth, prepared once, in a byte each",
+        modalities=("points",),
+        trainable=False,
+        target="metabench_toy.parts:Bytes",
+    )
+    yield EncoderInfo(
+        name="toy-prepared",
+        summary="a linear layer on standardised coordinates",
+        modalities=("points",),
+        trainable=True,
+        target="metabench_toy.parts:Prepared",
+    )
 
 
 @hookimpl
@@ -57,12 +105,14 @@ def metabench_algorithms():
         ("killer", "kills its own process"),
         ("sleeper", "takes a minute"),
         ("exhauster", "runs out of memory"),
+        ("diverger", "predicts infinity"),
     ):
         yield AlgorithmInfo(
             name=name,
             summary=summary,
             target="metabench_toy.parts:Troublesome",
             options={"trouble": name},
+            task_kinds=("classification", "regression"),
             recipe="none",
             suites=("trouble",),
         )

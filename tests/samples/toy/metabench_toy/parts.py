@@ -4,6 +4,7 @@ import dataclasses
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -52,6 +53,23 @@ class Plain(Encoder):
         return inputs["points"]
 
 
+class Bytes(Plain):
+    def prepare(self, inputs, meta_train):
+        del meta_train
+        return {"points": (10 * inputs["points"] + 128).round().clamp(0, 255).byte()}
+
+
+class Prepared(Linear):
+    """Leaves a mark where it prepares, so that a test can count how often that happens."""
+
+    def prepare(self, inputs, meta_train):
+        if mark := os.environ.get("TOY_MARK"):
+            with Path(mark).open("a", encoding="utf-8") as file:
+                file.write(f"{len(inputs['points'])}\n")
+        known = inputs["points"][meta_train]
+        return {"points": (inputs["points"] - known.mean(0)) / known.std(0)}
+
+
 class NearestMean(EpisodeAlgorithm):
     def adapt_episode(self, x, y, way):
         means = torch.stack([x[y == label].mean(0) for label in range(way)])
@@ -72,5 +90,7 @@ class Troublesome(Algorithm):
             raise MemoryError("no memory left")
         if self.hyper.trouble == "sleeper":
             time.sleep(60)
+        if self.hyper.trouble == "diverger":
+            return lambda query: query.new_full((*query.shape[:2], support.way), torch.inf)
         means = class_means(support)
         return lambda query: -torch.cdist(query, means)

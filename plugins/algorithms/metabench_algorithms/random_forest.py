@@ -1,0 +1,120 @@
+"""A random forest on the support set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import sklearn
+import torch
+from sklearn.tree import DecisionTreeRegressor
+from torch import Tensor
+from torch.nn import functional as F
+
+from metabench.learners.contracts import EpisodeAlgorithm, Hyperparameters
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomForestHyperparameters(Hyperparameters):
+    """Settings of the forest: scikit-learn's defaults for classes.
+
+    The baseline of FS-Mol (Stanley et al., 2021) searches each of them per task by 5-fold
+    cross-validated accuracy, among the values given in brackets. The search takes 144 forests a
+    fold, so here they are fixed.
+
+    Attributes:
+        trees: Number of trees (10, 100, 200, 500).
+        max_depth: Largest depth of a tree; ``None`` is unlimited (unlimited, 5, 10, 20).
+        max_features: Features tried per split: the square root or the logarithm (base 2) of their
+            number, a third of them, or all. ``auto`` is ``sqrt`` for classes and ``third`` in
+            regression, as Breiman (2001) and Hastie et al. (2009), "The elements of statistical
+            learning", section 15.3, have it (sqrt, log2).
+        min_samples_leaf: Fewest support examples in a leaf (1, 2, 5).
+        seed: Of every episode's forest.
+    """
+
+    trees: int = 100
+    max_depth: int | None = None
+    max_features: Literal["auto", "sqrt", "log2", "third", "all"] = "auto"
+    min_samples_leaf: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no forest."""
+        for name in ("trees", "min_samples_leaf"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.max_depth is not None and self.max_depth < 1:
+            raise ValueError(f"max_depth={self.max_depth} must be at least 1, or None")
+
+
+class RandomForest(EpisodeAlgorithm):
+    """Bagged trees with random features at each split.
+
+    Breiman (2001), "Random forests", Machine Learning 45. Trees are scikit-learn's. Classes are
+    regressed as indicators: on these the squared error is the Gini index, so the trees are those of
+    ``RandomForestClassifier`` and a leaf holds the share of each class, 0 for one without support.
+    Scores are the mean shares.
+
+    For the scores not to depend on the order of the support, examples are sorted before they are
+    drawn, and examples with equal features are drawn together.
+    """
+
+    Hyperparameters = RandomForestHyperparameters
+
+    def adapt_episode(self, x: Tensor, y: Tensor, way: int) -> Callable[[Tensor], Tensor]:
+        """Grow the trees: ``[Q, d] -> [Q, way]`` shares of the classes, or values."""
+        targets = y.double() if self.task.kind == "regression" else F.one_hot(y, way).double()
+        forest = self._grow(_host(x), targets.cpu().numpy())
+
+        def predict(query: Tensor) -> Tensor:
+            rows = _host(query)
+            total = np.zeros((len(rows), way))
+            for tree in forest:
+                total += tree.predict(rows).reshape(len(rows), way)
+            return torch.as_tensor(total / len(forest)).to(query)
+
+        return predict
+
+    def _grow(self, x: Floats, y: npt.NDArray[np.float64]) -> list[Any]:
+        """Fit scikit-learn's trees to ``x [S, d]`` and ``y [S, k]``."""
+        hyper = self.hyper
+        random = np.random.RandomState(hyper.seed)
+        # The bytes of a row order rows as well as numbers would, and in one sort.
+        rows = (x + 0.0).view(np.dtype((np.void, x.shape[1] * x.itemsize))).ravel()
+        distinct, member = np.unique(rows, return_inverse=True)
+        # Sums of indicators are exact in any order; sums of values are not.
+        values = y.T[::-1] if self.task.kind == "regression" else ()
+        order = np.lexsort((*values, member))
+        x, y, member = np.ascontiguousarray(x[order]), np.ascontiguousarray(y[order]), member[order]
+        trees = []
+        with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+            for _ in range(hyper.trees):
+                drawn = random.randint(0, len(distinct), len(distinct))
+                weight = np.bincount(drawn, minlength=len(distinct))[member].astype(np.float64)
+                tree = DecisionTreeRegressor(
+                    max_depth=hyper.max_depth,
+                    max_features=self._features(x.shape[1]),
+                    min_samples_leaf=hyper.min_samples_leaf,
+                    random_state=random,
+                )
+                trees.append(tree.fit(x, y, sample_weight=weight, check_input=False).tree_)
+        return trees
+
+    def _features(self, width: int) -> int:
+        """Features tried per split out of ``width``."""
+        rule = self.hyper.max_features
+        if rule == "auto":
+            rule = "third" if self.task.kind == "regression" else "sqrt"
+        count = {"sqrt": width**0.5, "log2": np.log2(width), "third": width / 3, "all": width}[rule]
+        return max(1, int(count))
+
+
+def _host(x: Tensor) -> Floats:
+    """``[n, d]`` contiguous float32 features on the host."""
+    return np.ascontiguousarray(x.detach().cpu().float().numpy())

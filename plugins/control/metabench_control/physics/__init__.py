@@ -1,0 +1,1 @@
+"""Bodies simulated in MuJoCo, built from numbers alone."""
