@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from metabench.atomic import write_text
@@ -11,7 +11,7 @@ from metabench.errors import MetabenchError
 from metabench.leaderboard.build import Written, write_leaderboards
 from metabench.registry.catalogue import Problem
 from metabench.runs.estimate import Estimator
-from metabench.runs.jobs import Job, Outcome
+from metabench.runs.jobs import Job, Outcome, Progress
 from metabench.runs.outcomes import Verdict, record_of_outcome, verdict_of_outcome
 from metabench.runs.plan import Draft, Knowledge, Planned, draft_cells, resolve
 from metabench.runs.record import Record
@@ -194,10 +194,11 @@ def _answer(
         )
         for number, (task, weight) in enumerate(zip(open_tasks, seconds, strict=True))
     ]
-    clock = _Clock(sum(seconds), session.workers)
+    clock = _Clock({job.label: job.weight for job in jobs}, session.workers)
     for outcome in executor.outcomes(jobs):
         if outcome is None:
-            watcher.tick(executor.active(), clock.left())
+            active = executor.active()
+            watcher.tick(active, clock.left(active))
             continue
         task = open_tasks[outcome.job.number]
         record = record_of_outcome(outcome, task, store)
@@ -226,12 +227,18 @@ def _of_other_shards(
 class _Clock:
     """Estimates the time left from the share of the estimated work that is done.
 
-    Before any is done there is only the estimate, and past that nothing is known.
+    A running job counts as far as it says it is. Before any is done there is only the estimate, and
+    past that nothing is known.
+
+    Args:
+        weights: Estimated seconds of each job, by label.
+        workers: How many jobs run at once.
     """
 
-    def __init__(self, total: float, workers: int) -> None:
+    def __init__(self, weights: Mapping[str, float], workers: int) -> None:
         self._started = time.monotonic()
-        self._total = total
+        self._weights = weights
+        self._total = sum(weights.values())
         self._workers = workers
         self._done = 0.0
         self.count = 0
@@ -240,10 +247,13 @@ class _Clock:
         self._done += weight
         self.count += 1
 
-    def left(self) -> float | None:
+    def left(self, active: Sequence[Progress]) -> float | None:
         elapsed = time.monotonic() - self._started
-        if self._done:
-            return elapsed * (self._total - self._done) / self._done
+        running = [
+            self._weights.get(one.label, 0.0) * one.done / max(one.total, 1) for one in active
+        ]
+        if done := self._done + sum(running):
+            return elapsed * (self._total - done) / done
         rest = self._total / self._workers - elapsed
         return rest if rest > 0 else None
 
