@@ -17,6 +17,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from metabench.learners.contracts import InputSpec
+from metabench.learners.device import Compute
+from metabench.learners.model import embed_source
+from metabench.registry.discovery import load_plugins
+from metabench.registry.targets import resolve_target
+from metabench.runs.prepare import meta_train_items
+from metabench.tasks.files import SourceContext
+
 EMBEDDED = (
     ("spoken-words", ("mel-conv4", "mfcc-stats")),
     ("intents", ("minilm", "hashed-ngrams", "text-cnn")),
@@ -29,7 +37,7 @@ EMBEDDED = (
 REAL = (
     ("arabic-commands", ("mel-conv4", "mfcc-stats")),
     ("tox21", ("ecfp", "gin", "rdkit-descriptors")),
-    ("fs-mol", ("ecfp", "gin-ecfp")),
+    ("fs-mol", ("ecfp", "gin+ecfp")),
 )
 SAMPLES_PER_SECOND = 16_000
 
@@ -84,14 +92,6 @@ def measure(source: str, encoder: str = "") -> Measured:
     Returns:
         Time, amount and memory. The memory of an encoder's step includes the loaded source.
     """
-    from metabench.learners.contracts import InputSpec
-    from metabench.learners.device import Compute
-    from metabench.learners.model import embed_source
-    from metabench.registry.discovery import load_plugins
-    from metabench.registry.targets import resolve_target
-    from metabench.runs.prepare import meta_train_items
-    from metabench.tasks.files import SourceContext
-
     catalogue = load_plugins()
     folder = os.environ.get("METABENCH_DATA")
     context = SourceContext(source, Path(folder) if folder else None)

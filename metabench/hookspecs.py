@@ -55,7 +55,7 @@ class Descriptor:
     """What every plugin entry says of itself; importing nothing.
 
     Attributes:
-        name: Unique among its kind; ``[a-z0-9][a-z0-9._-]*``.
+        name: Unique among its kind; ``[a-z0-9][a-z0-9._+-]*``.
         summary: One line for ``metabench list``.
         target: ``package.module:Name`` of the implementation, imported when a cell needs it.
         citation: The paper or page that the entry implements.

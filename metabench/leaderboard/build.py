@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from metabench.leaderboard.evidence import Scored
 
 OVERALL = "overall"
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._+-]*")
 
 
 @dataclass(frozen=True, eq=False)

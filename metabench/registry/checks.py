@@ -19,7 +19,7 @@ from metabench.hookspecs import (
     TaskSourceInfo,
 )
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+NAME = re.compile(r"[a-z0-9][a-z0-9._+-]*")
 TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -129,7 +129,7 @@ def _metric_faults(info: MetricInfo) -> Iterator[str]:
 
 def _name_faults(field: str, value: Any) -> Iterator[str]:
     if not _matches(NAME, value):
-        yield f"{field} {value!r} is not a name like 'my-name' ([a-z0-9][a-z0-9._-]*)"
+        yield f"{field} {value!r} is not a name like 'my-name' ([a-z0-9][a-z0-9._+-]*)"
 
 
 def _task_kinds_faults(kinds: Any) -> Iterator[str]:

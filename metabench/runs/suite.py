@@ -16,7 +16,7 @@ from metabench.errors import UsageError, unknown_name
 from metabench.hookspecs import TaskKind
 from metabench.runs.protocol import Protocol
 
-NAME = r"^[a-z0-9][a-z0-9._-]*$"
+NAME = r"^[a-z0-9][a-z0-9._+-]*$"
 DERIVED = frozenset({"name", "shot", "metric", "engine"})
 """Protocol settings that a suite cannot give: its name, ``shots``, the source and the core do."""
 

@@ -33,7 +33,7 @@ from metabench_algorithms._inner_loop import (
 from metabench_algorithms._targets import TargetScale
 
 HEAD = "@head"  # no parameter of an encoder starts like that
-AT_ONCE = 4  # episodes for an encoder that embeds several copies: the default meta-batch
+AT_ONCE = 2**19  # weights in the copies that are adapted together: 4 copies of Conv4
 
 
 class MAML(Algorithm[Inputs]):
@@ -136,7 +136,8 @@ class MAML(Algorithm[Inputs]):
         return {**dict(self._encoder.named_parameters()), **dict(self.head.named_parameters(HEAD))}
 
     def _chunks(self, episodes: int) -> list[slice]:
-        size = AT_ONCE if can_embed_copies(self._encoder) else 1
+        weights = sum(w.numel() for w in self._start().values())
+        size = max(1, AT_ONCE // weights) if can_embed_copies(self._encoder) else 1
         return [slice(i, min(i + size, episodes)) for i in range(0, episodes, size)]
 
 

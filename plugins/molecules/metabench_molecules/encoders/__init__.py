@@ -1,0 +1,1 @@
+"""Molecule encoders: one family per module."""
