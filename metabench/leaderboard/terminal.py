@@ -147,13 +147,16 @@ def _ranked(
 
 
 def _rest(rows: Sequence[Row], *, plain: bool) -> Table:
-    """One line per status and reason, naming all learners that share them."""
+    """One entry per status and reason, naming all learners that share them."""
     grid = Table.grid(padding=(0, _GAP, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    shared: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    shared: dict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
     for row in rows:
-        shared[row.status, row.encoder, row.reason].append(row.algorithm)
+        # "maml does ..." is a reason that others may share, with every encoder.
+        reason = row.reason.removeprefix(f"{row.algorithm} ")
+        encoder = row.encoder if reason == row.reason else "none"
+        shared[row.status, encoder, reason][row.algorithm] = None
     for (status, encoder, reason), algorithms in shared.items():
         who = ", ".join(algorithms) + ("" if encoder == "none" else f" ({encoder})")
         line = _text(who, "", plain=plain)

@@ -62,7 +62,11 @@ def _synthetic() -> Iterator[TaskSourceInfo]:
         requires=_SYNTHESIS,
         synthetic=True,
         protocol={"group_disjoint": True},
-        suites={"quick": {}, "standard": {}, "full": {}},
+        suites={
+            "quick": {"episodes": 60, "budget": 2_400},  # images five times as large as glyphs
+            "standard": {},
+            "full": {},
+        },
     )
     yield TaskSourceInfo(
         name="spoken-words-shift",
