@@ -152,13 +152,16 @@ def _rest(rows: Sequence[Row], *, plain: bool) -> Table:
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     shared: dict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row.encoder, row.algorithm)):
         # "maml does ..." is a reason that others may share, with every encoder.
         reason = row.reason.removeprefix(f"{row.algorithm} ")
         encoder = row.encoder if reason == row.reason else "none"
         shared[row.status, encoder, reason][row.algorithm] = None
-    for (status, encoder, reason), algorithms in shared.items():
-        who = ", ".join(algorithms) + ("" if encoder == "none" else f" ({encoder})")
+    merged: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for (status, encoder, reason), names in shared.items():
+        merged[status, reason, ", ".join(names)].append(encoder)
+    for (status, reason, algorithms), encoders in merged.items():
+        who = algorithms + ("" if encoders == ["none"] else f" ({', '.join(encoders)})")
         line = _text(who, "", plain=plain)
         if reason:
             line.append_text(_text(f": {reason}", "dim", plain=plain))
