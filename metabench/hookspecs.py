@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from metabench.runs.record import Record
 
 __all__ = [
+    "PROTOCOL_SETTINGS",
     "AlgorithmInfo",
     "DataFile",
     "Descriptor",
@@ -48,6 +49,14 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 TaskKind = Literal["classification", "binary", "regression"]
+
+PROTOCOL_SETTINGS = frozenset(
+    {
+        "way", "query", "episodes", "draws", "support", "group_disjoint", "budget", "seconds",
+        "val_episodes", "selections", "patience", "version",
+    }
+)  # fmt: skip
+"""Settings of `metabench.runs.protocol.Protocol` that a source may bring along."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +118,8 @@ class TaskSourceInfo(Descriptor):
         protocol: Protocol settings that hold for the source in every suite, such as
             ``{"group_disjoint": True}`` where items of one group are near-copies.
         suites: The named suites that include the source, each with the protocol settings in which
-            the source departs from the suite's defaults, such as ``{"quick": {"way": 3}}``.
+            the source departs from the suite's defaults, such as ``{"quick": {"way": 3}}``, and
+            ``shots``, a list, if it does not take the suite's.
     """
 
     domain: str

@@ -24,6 +24,7 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 MAX_WORD = 44
+MIN_COLUMN = 8
 MIN_LAST_COLUMN = 10
 
 
@@ -192,16 +193,21 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
     cells = [[str(cell) for cell in row] for row in rows]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for position, column in enumerate(columns):
-        if position == len(columns) - 1:
-            table.add_column(column, overflow="fold", ratio=1, min_width=MIN_LAST_COLUMN)
-        else:
-            words = (word for row in cells for word in (column, *row[position].split()))
-            width = min(max(map(len, words), default=1), MAX_WORD)
-            table.add_column(column, overflow="fold", min_width=width)
+    console = make_console()
+    widths = []
+    for position, column in enumerate(columns[:-1]):
+        words = (word for row in cells for word in (column, *row[position].split()))
+        widths.append(min(max(map(len, words), default=1), MAX_WORD))
+    while widths and sum(widths) + len(widths) + MIN_LAST_COLUMN > console.width:
+        if max(widths) <= MIN_COLUMN:
+            break
+        widths[widths.index(max(widths))] -= 1
+    for column, width in zip(columns, widths, strict=False):
+        table.add_column(column, overflow="fold", min_width=width)
+    table.add_column(columns[-1], overflow="fold", ratio=1, min_width=MIN_LAST_COLUMN)
     for row in cells:
         table.add_row(*map(Text, row))
-    make_console().print(table)
+    console.print(table)
 
 
 def print_json(value: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import metabench
 from metabench.registry.catalogue import Catalogue, one_line
+from metabench.registry.targets import missing_modules
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -182,6 +183,14 @@ def _plugins(catalogue: Catalogue) -> Iterator[Finding]:
         yield Finding("plugins", plugin.name, "ok", text, plugin)
     for problem in catalogue.problems:
         yield Finding("plugins", problem.plugin, "warn", str(problem), problem)
+    wanted: dict[str, list[str]] = {}
+    for entries in (catalogue.sources, catalogue.encoders, catalogue.algorithms, catalogue.metrics):
+        for name, entry in entries.items():
+            for module in missing_modules(entry.info.requires):
+                wanted.setdefault(module, []).append(name)
+    for module, names in sorted(wanted.items()):
+        text = f"not installed; needed by {', '.join(names)}"
+        yield Finding("plugins", module, "warn", text, {"installed": False, "needed_by": names})
 
 
 def _data(catalogue: Catalogue, data_dir: Path | None) -> Iterator[Finding]:

@@ -40,10 +40,10 @@ def _listed(name: str, help_text: str) -> Callable[[F], F]:
 @_listed("--sources", "Task sources; by default the suite's.")
 @_listed("--encoders", "Encoders, with name:ARGUMENT where they take one.")
 @_listed("--algorithms", "Algorithms; by default all that are installed.")
-@click.option("--way", help="Classes per episode: a number, or a range such as 5-50.")
-@_listed("--shots", "Support examples per class: numbers, or 'uneven'.")
-@click.option("--queries", type=int, help="Query examples per class.")
-@click.option("--episodes", type=int, help="Test episodes per seed.")
+@click.option("--way", help="Classes per episode: a number, or a range (5-50); not of fixed tasks.")
+@_listed("--shots", "Support examples per class, or 'uneven'; of a fixed task, in all.")
+@click.option("--queries", type=int, help="Query examples per class; of a fixed task, in all.")
+@click.option("--episodes", type=int, help="Test episodes per seed; not of fixed tasks.")
 @_listed("--seeds", "Seeds.")
 @click.option("--budget", type=int, help="Meta-training examples that each recipe may see.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
@@ -178,3 +178,5 @@ def _print_tables(result: RunResult, request: RunRequest) -> None:
     click.echo(f"store   {request.store}")
     for path in result.written.paths:
         click.echo(f"table   {path}")
+    if any(record.failure and record.failure.traceback for record in result.records):
+        click.echo(f"errors  {request.store / 'tracebacks'}")

@@ -118,6 +118,7 @@ def build_tables(scored: Iterable[Scored]) -> Tables:
             entry = entries[position]
             entries[position] = replace(entry, row=entry.row.ranked(first, last))
         messages.extend(_undefined_differ(entries[members[0]].row, scores))
+        messages.extend(_undefined(entries[members[0]]))
     messages.extend(_ranked_apart(entries))
     return Tables(tuple(sorted(entries, key=_order)), tuple(sorted(set(messages))))
 
@@ -158,6 +159,17 @@ def _order(entry: Entry) -> tuple[object, ...]:
         row.encoder,
         row.algorithm,
     )
+
+
+def _undefined(entry: Entry) -> list[str]:
+    """Say how many episodes were left out, which is the same for all rows of a block."""
+    undefined = sum(record.undefined_episodes for record in entry.evidence.records)
+    if not undefined:
+        return []
+    row = entry.row
+    total = undefined + entry.evidence.defined
+    where = f"{row.source} / {row.protocol}"
+    return [f"{where}: {row.metric} is undefined in {undefined} of {total} episodes, left out"]
 
 
 def _undefined_differ(row: Row, scores: FloatArray) -> list[str]:

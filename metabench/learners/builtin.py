@@ -44,7 +44,7 @@ def metabench_metrics() -> Iterator[MetricInfo]:
     )
     yield MetricInfo(
         name="mrr",
-        summary="mean reciprocal rank of the first answer to each question (group)",
+        summary="mean reciprocal rank of the first answer to each question (list)",
         task_kinds=_BINARY,
         target="metabench.learners.metrics:mrr",
         citation="Voorhees (1999), TREC-8 question answering track",

@@ -142,7 +142,7 @@ def scored_batches(
             scores = scores.detach().cpu()  # waits for the device, whose time counts
         timings["adapt"] += time.perf_counter() - started
         predict = partial(_predict_new, model, problem, predictor)
-        yield batch, _answered(sampler, batch, scores, predict)
+        yield batch, _answered(problem, sampler, batch, scores, predict)
 
 
 def _predict_new(
@@ -154,6 +154,7 @@ def _predict_new(
 
 
 def _answered(
+    problem: Problem,
     sampler: EpisodeSampler,
     batch: EpisodeBatch,
     scores: Tensor,
@@ -165,12 +166,12 @@ def _answered(
         told = [sampler.pool.tasks[number].settings for number in batch.origins[:, 0]]
         known = [numbers for numbers in told if numbers is not None]
         settings = torch.as_tensor(np.stack(known)) if known else None
-    groups = sampler.groups
+    lists = sampler.groups if problem.lists is None else problem.lists
     return Answered(
         scores=scores,
         targets=torch.as_tensor(batch.query_targets),
         support_targets=torch.as_tensor(batch.support_targets),
-        groups=None if groups is None else torch.as_tensor(groups[batch.query]),
+        lists=None if lists is None else torch.as_tensor(lists[batch.query]),
         settings=settings,
         predict=predict,
     )
@@ -213,7 +214,7 @@ def evaluate(
         model, problem, sampler, episodes, transductive=transductive, timings=timings
     ):
         for name, one in metrics.items():
-            values[name].append(one(answered).double().numpy())
+            values[name].append(_scored(one, answered).numpy())
         targets.append(answered.targets.flatten(0, 1).numpy())
         if kind == "classification":
             predictions.append(answered.scores.argmax(-1).flatten().short().numpy())
@@ -254,12 +255,27 @@ def mean_score(
     """Return the mean metric over episodes, undefined ones left out; for model selection."""
     total = sampler.test_episodes(episodes)
     values = [
-        metric(answered).double()
+        _scored(metric, answered)
         for _, answered in scored_batches(
             model, problem, sampler, min(total, episodes), transductive=transductive
         )
     ]
     return float(torch.cat(values).nanmean())
+
+
+def _scored(metric: Metric, answered: Answered) -> Tensor:
+    """Return a metric's ``[B]`` float64 values, or say what it returned instead."""
+    values: Any = metric(answered)
+    episodes = len(answered.scores)
+    shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+    if shape != (episodes,):
+        name = getattr(metric, "__name__", repr(metric))
+        raise TypeError(
+            f"the metric {name} returned {shape}; a tensor of shape [episodes] = ({episodes},) "
+            "was expected"
+        )
+    checked: Tensor = values.double()
+    return checked
 
 
 def _check_shape(scores: Tensor, batch: EpisodeBatch) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from metabench.learners.contracts import Algorithm, Encoder, Inputs, Query, Support
 from metabench.learners.device import Compute, take
+from metabench.tasks.data import IntArray
 from metabench.tasks.sampler import EpisodeBatch
 
 EMBED_BATCH = 256
@@ -62,10 +63,12 @@ class Problem:
     Attributes:
         inputs: Prepared inputs of all examples; ``{"embedding": [n, d]}`` for a frozen encoder.
         compute: Device and precision.
+        lists: ``[n]`` list that each example is ranked in, if the source has any.
     """
 
     inputs: Mapping[str, Tensor]
     compute: Compute
+    lists: IntArray | None = None
 
     def index(self, array: Any) -> Tensor:
         """Return an index array as a tensor on the device."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from metabench.errors import InapplicableError
 from metabench.learners.contracts import Hyperparameters, Query, Support, class_means, one_hot
 from metabench.learners.metrics import Answered, accuracy, auroc, nmse
 from metabench.learners.recipes import Recipe, Setting
@@ -199,15 +200,19 @@ class TaskRecipe(_SupervisedRecipe):
         pool = self.setting.data.splits.get("val")
         if not isinstance(pool, TaskPool) or not pool.tasks:
             return None
-        smallest = min(len(task.items) for task in pool.tasks)
-        size = min(VALIDATION_SUPPORT, smallest // 2)
+        typical = int(np.median([len(task.items) for task in pool.tasks]))
+        size = min(VALIDATION_SUPPORT, typical // 2)
         if size < 2:  # noqa: PLR2004 - nothing can be fitted to one example
             return None
-        sampling = Sampling(shot=size, query=VALIDATION_QUERY, draws=1)
-        values = [
-            _score(_ridge(support, query.x), support, query, self._outputs)
-            for support, query in self._val_episodes(sampling)
-        ]
+        disjoint = self.setting.sampling.group_disjoint
+        sampling = Sampling(shot=size, query=VALIDATION_QUERY, draws=1, group_disjoint=disjoint)
+        try:
+            values = [
+                _score(_ridge(support, query.x), support, query, self._outputs)
+                for support, query in self._val_episodes(sampling)
+            ]
+        except InapplicableError:  # the groups of some task leave no query
+            return None
         return float(torch.cat(values).nanmean())
 
     def describe(self) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -10,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any, get_args
 
 from metabench.hookspecs import (
+    PROTOCOL_SETTINGS,
     AlgorithmInfo,
     DataFile,
     Descriptor,
@@ -77,13 +79,30 @@ def _source_faults(info: TaskSourceInfo) -> Iterator[str]:
     else:
         for file in files:
             yield from _file_faults(file)
-    if not _is_json_mapping(info.protocol):
-        yield f"protocol {info.protocol!r} is not a mapping of protocol settings to JSON values"
+    yield from _settings_faults("protocol", info.protocol)
     suites: Any = info.suites
-    if not isinstance(suites, Mapping) or not all(
-        _is_suite(name) and _is_json_mapping(settings) for name, settings in suites.items()
-    ):
+    if not isinstance(suites, Mapping) or not all(map(_is_suite, suites)):
         yield f"suites {suites!r} is not a mapping of suite names to protocol settings"
+        return
+    for name, settings in suites.items():
+        yield from _settings_faults(f"suites[{name!r}]", settings, {"shots"})
+
+
+def _settings_faults(
+    field: str, settings: Any, more: frozenset[str] | set[str] = frozenset()
+) -> Iterator[str]:
+    if not _is_json_mapping(settings):
+        yield f"{field} {settings!r} is not a mapping of protocol settings to JSON values"
+        return
+    known = PROTOCOL_SETTINGS | more
+    for name in settings:
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+            yield f"{field} has the unknown setting {name!r}; {hint}"
+    shots = settings.get("shots", [1])
+    if not isinstance(shots, list | tuple) or not all(_is_shot(shot) for shot in shots):
+        yield f"{field} has shots {shots!r}, which is no list of numbers"
 
 
 def _file_faults(file: DataFile) -> Iterator[str]:
@@ -158,6 +177,10 @@ def _is_line(value: Any) -> bool:
 
 def _is_suite(value: Any) -> bool:
     return value == "*" or _matches(NAME, value)
+
+
+def _is_shot(value: Any) -> bool:
+    return isinstance(value, int | str) and not isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:

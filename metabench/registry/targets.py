@@ -34,9 +34,14 @@ def resolve_target(target: str) -> Any:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = error.name or str(error)
+        top = missing.partition(".")[0]
+        if missing != top and _is_installed(top):
+            raise MetabenchError(
+                f"{target}: {top} is installed and has no module {missing!r}; update the plugin"
+            ) from error
         raise UnavailableError(
             f"{target} needs the module {missing!r}, which is not installed",
-            f"install the package that provides {missing.partition('.')[0]}",
+            f"install the package that provides {top}",
         ) from error
     try:
         return functools.reduce(getattr, attribute.split("."), module)

@@ -45,7 +45,7 @@ class Estimator:
         adapts = task.algorithm.info.adapts_encoder
         rate = ADAPTING_EXAMPLES_PER_SECOND if adapts else EXAMPLES_PER_SECOND
         seconds = CELL_SECONDS
-        seconds += task.protocol.episodes * self._test.get(name, 0.02 if adapts else 0.0005)
+        seconds += task.test_episodes * self._test.get(name, 0.02 if adapts else 0.0005)
         if self.trains(task) and task.recipe_key not in seen:
             seen.add(task.recipe_key)
             seconds += task.protocol.budget * self._train.get(name, 1 / rate)

@@ -21,7 +21,9 @@ from metabench.runs.tasks import CellTask, Part, Place, Prepared
 from metabench.tasks.sampling import Sampling, eligible_classes
 
 ANY = "*"
-
+BORROWED_FROM = "standard"
+SHAPES = frozenset({"shots", "way", "query", "draws", "support", "group_disjoint"})
+"""Settings that a source keeps in a suite that it does not belong to."""
 
 SourceEntry = Entry[TaskSourceInfo]
 SourcePart = Part[TaskSourceInfo]
@@ -128,7 +130,7 @@ def _sources(choice: _Choice) -> Iterator[tuple[SuiteEntry, SourceEntry]]:
         ]
     covered = {source.info.name for _, source in pairs}
     pairs += [
-        (SuiteEntry(sources=(name,)), entry) for name, entry in named.items() if name not in covered
+        (_membership(suite, entry), entry) for name, entry in named.items() if name not in covered
     ]
     for entry, source in pairs:
         chosen = not named or source.info.name in named
@@ -151,7 +153,12 @@ def _check_all_chosen(suite: Suite, request: RunRequest, domains: Collection[str
 
 
 def _membership(suite: Suite, source: SourceEntry) -> SuiteEntry:
-    settings = dict(source.info.suites.get(suite.name, {}))
+    """Return a source's settings in a suite; outside it, the shapes of its tasks elsewhere."""
+    suites = source.info.suites
+    settings = dict(suites.get(suite.name, {}))
+    if suite.name not in suites and suites:
+        borrowed = suites[min(suites, key=lambda name: (name != BORROWED_FROM, name))]
+        settings = {name: value for name, value in borrowed.items() if name in SHAPES}
     shots = settings.pop("shots", ())
     return SuiteEntry(sources=(source.info.name,), shots=tuple(shots), protocol=settings)
 
@@ -256,7 +263,9 @@ def resolve(draft: Draft, known: Knowledge, place: Place) -> Planned:
         encoder = known.encoders.get((draft.source.name, draft.encoder.name))
     notes: tuple[str, ...] = ()
     source_digest = encoder_digest = ""
+    episodes = draft.protocol.episodes
     if isinstance(source, Prepared):
+        episodes = draft.protocol.draws * source.tasks.get("test", 0) or episodes
         source_digest, notes = source.digest, source.notes
         verdict = verdict or _feasible(source, draft.protocol.sampling)
     elif isinstance(source, Verdict):
@@ -279,6 +288,7 @@ def resolve(draft: Draft, known: Knowledge, place: Place) -> Planned:
         other_metrics=draft.other_metrics,
         protocol=draft.protocol,
         place=place,
+        test_episodes=episodes,
         notes=notes,
     )
     return Planned(task, verdict)

@@ -64,6 +64,8 @@ def prepare_source(job: tuple[SourcePart, Place]) -> Prepared:
         raise MetabenchError(
             f"source {source.name} returned {type(data).__name__}; TaskData was expected"
         )
+    if fault := _mismatch(source.info, data):
+        raise MetabenchError(f"source {source.name} {fault}; its descriptor or its data are wrong")
     prepared = Prepared(
         digest=data.digest,
         files=tuple(stamp(path) for path in context.used),
@@ -82,6 +84,24 @@ def prepare_source(job: tuple[SourcePart, Place]) -> Prepared:
     _save_source(index.with_suffix(".safetensors"), data)
     write_text(index, prepared.to_json())
     return prepared
+
+
+def _mismatch(info: TaskSourceInfo, data: TaskData) -> str:
+    """Compare what a source says of itself with what it delivers."""
+    if data.modality != info.modality:
+        return f"is described as {info.modality} and delivers {data.modality}"
+    for split, pool in data.splits.items():
+        if isinstance(pool, ClassPool):
+            found = "classification"
+        elif not pool.tasks or pool.tasks[0].targets.dtype != np.int64:
+            found = "regression" if pool.tasks else info.task_kind
+        elif info.task_kind == "classification":
+            found = "classification"
+        else:
+            found = "binary" if max(task.way for task in pool.tasks) == 2 else "classification"  # noqa: PLR2004
+        if found != info.task_kind:
+            return f"is described as {info.task_kind} and its {split} split holds {found}"
+    return ""
 
 
 def load_source(source: SourcePart, place: Place) -> TaskData:
@@ -245,8 +265,9 @@ def _save_source(path: Path, data: TaskData) -> None:
     header: dict[str, Any] = {
         "modality": data.modality, "notes": data.notes, "splits": {},
     }  # fmt: skip
-    if data.groups is not None:
-        tensors["groups"] = torch.as_tensor(data.groups)
+    for what, numbers in (("groups", data.groups), ("lists", data.lists)):
+        if numbers is not None:
+            tensors[what] = torch.as_tensor(numbers)
     for split, pool in data.splits.items():
         if isinstance(pool, ClassPool):
             header["splits"][split] = {"classes": pool.names}
@@ -288,6 +309,7 @@ def _read_source(path: Path) -> TaskData | None:
         inputs={k.removeprefix("input."): v for k, v in tensors.items() if k.startswith("input.")},
         splits=splits,
         groups=tensors["groups"].numpy() if "groups" in tensors else None,
+        lists=tensors["lists"].numpy() if "lists" in tensors else None,
         notes=tuple(header["notes"]),
     )
     return data if data.digest == header["digest"] else None

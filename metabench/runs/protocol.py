@@ -26,7 +26,8 @@ class Protocol(BaseModel):
         shot: Support examples per class, or ``"uneven"`` for Meta-Dataset's imbalanced shots. In
             task pools the support size.
         query: Query examples per class; ``"rest"`` is every other example (task pools).
-        episodes: Test episodes per seed, sampled from class pools.
+        episodes: Test episodes per seed, sampled from class pools; 1 where the kind of task says
+            that tasks are fixed.
         draws: Support draws per test task, in task pools.
         support: How a task pool's support is drawn: ``stratified`` keeps each class's share,
             ``balanced`` takes equally many of each class, ``random`` looks at no target, and

@@ -104,7 +104,8 @@ class Suite(BaseModel):
             metric: The source's metric.
             settings: In which the source departs from the suite.
             changes: What the user asks for. If that makes it another protocol, its name says so.
-            kind: The kind of the source's tasks: only classification leaves the way open.
+            kind: The kind of the source's tasks: only classification leaves the way and the number
+                of test episodes open; that of fixed tasks is ``draws`` of each.
 
         Returns:
             A named protocol.
@@ -112,9 +113,9 @@ class Suite(BaseModel):
         Raises:
             UsageError: If a setting is unknown or out of range.
         """
-        if kind != "classification":
-            settings = {**settings, "way": 2 if kind == "binary" else 1}
-            changes = {name: value for name, value in changes.items() if name != "way"}
+        if kind != "classification":  # fixed tasks: these two have no effect on them
+            settings = {**settings, "way": 2 if kind == "binary" else 1, "episodes": 1}
+            changes = {n: value for n, value in changes.items() if n not in {"way", "episodes"}}
         own = {**self.protocol, **settings, **changes, "metric": metric}
         changed = self._protocol(shot, own, kind)
         if not changes:

@@ -119,6 +119,7 @@ class CellTask:
         other_metrics: Further metrics, which the record also holds.
         protocol: The protocol.
         place: Where to read and write.
+        test_episodes: How many test episodes there will be, for estimates.
         notes: The source's notes.
     """
 
@@ -134,6 +135,7 @@ class CellTask:
     other_metrics: tuple[Part[MetricInfo], ...]
     protocol: Protocol
     place: Place
+    test_episodes: int
     notes: tuple[str, ...] = ()
 
     @property
@@ -156,7 +158,9 @@ class CellTask:
             "budget": [protocol.budget, protocol.seconds],
             "selection": [protocol.selections, protocol.patience, protocol.val_episodes],
         }
-        if recipe != "supervised":
+        if recipe == "supervised":
+            shared["group_disjoint"] = protocol.group_disjoint
+        else:
             shared["algorithm"] = parts["algorithm"]
             shared["sampling"] = asdict(protocol.sampling)
             shared["metric"] = parts["metric"]

@@ -110,7 +110,7 @@ def _run(task: CellTask, store: Store, started: datetime, report: Report) -> Rec
             key_parts=task.key_parts,
             cell=_with_limits(task, ways, outcome),
             status="ok",
-            mean=float(outcome.scores[defined].mean()),
+            mean=_mean_over_tasks(outcome),
             episodes=int(defined.sum()),
             undefined_episodes=int((~defined).sum()),
             other_metrics=_other_means(task.cell.metric, built.sampler.pool, outcome),
@@ -165,6 +165,14 @@ def _other_means(metric: str, pool: Pool, outcome: Evaluation) -> dict[str, floa
             if subset
         }
     return means
+
+
+def _mean_over_tasks(outcome: Evaluation) -> float:
+    """Mean over the episodes, or over fixed tasks of the mean over each one's draws."""
+    if not outcome.units.size:
+        return float(np.nanmean(outcome.scores))
+    own = [outcome.scores[outcome.units == unit] for unit in np.unique(outcome.units)]
+    return float(np.mean([np.nanmean(draws) for draws in own if not np.isnan(draws).all()]))
 
 
 def _mean(scores: npt.NDArray[np.float64]) -> float | None:
@@ -229,7 +237,8 @@ def _build(task: CellTask, data: TaskData) -> _Built:
     algorithm: Algorithm[Any] = algorithm_class(spec, hyper).to(compute.device)
     model = FewShotModel(encoder, algorithm, adapts_encoder=info.adapts_encoder)
     metric = resolve_target(task.metric.info.target)
-    return _Built(model, Problem(compute.place(inputs), compute), hyper, sampler, metric)
+    problem = Problem(compute.place(inputs), compute, data.lists)
+    return _Built(model, problem, hyper, sampler, metric)
 
 
 def _largest_way(task: CellTask, data: TaskData) -> int:

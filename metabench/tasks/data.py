@@ -109,6 +109,11 @@ class Task:
                 are no vector of float64, or fixed sides overlap, repeat a position, or point
                 outside.
         """
+        if self.targets.dtype not in (np.int64, np.float32):
+            raise ValueError(
+                f"task {self.name!r}: targets are {self.targets.dtype}; labels are int64 and "
+                "values float32"
+            )
         if self.targets.dtype == np.float32 and self.targets.ndim == 1:
             object.__setattr__(self, "targets", self.targets[:, None])
         columns = 2 if self.targets.dtype == np.float32 else 1
@@ -118,8 +123,6 @@ class Task:
                 f"task {self.name!r}: items {self.items.shape} and targets {self.targets.shape} "
                 "are not two lists of one length"
             )
-        if self.targets.dtype not in (np.int64, np.float32):
-            raise ValueError(f"task {self.name!r}: targets are {self.targets.dtype}")
         if self.targets.dtype == np.int64 and self.targets.min() < 0:
             raise ValueError(f"task {self.name!r}: label {self.targets.min()} is negative")
         if not np.isfinite(self.targets).all():
@@ -198,6 +201,8 @@ class TaskData:
             ``val`` may be absent: then nothing is meta-trained, or the last weights are used.
         groups: ``[n]`` identity that must not be on both sides of an episode when a protocol asks
             for it (drawer, speaker, document); -1 marks an example without a group.
+        lists: ``[n]`` identity of the list that an example is ranked in, such as the candidates of
+            one question, for metrics over lists; by default the groups.
         notes: What was left out or decided while loading, for the record.
     """
 
@@ -205,6 +210,7 @@ class TaskData:
     inputs: Mapping[str, torch.Tensor]
     splits: Mapping[str, Pool]
     groups: IntArray | None = None
+    lists: IntArray | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -222,8 +228,9 @@ class TaskData:
             raise ValueError(f"unknown splits {sorted(unknown)}; use {', '.join(SPLITS)}")
         if "test" not in self.splits:
             raise ValueError("a source needs a test split")
-        if self.groups is not None and self.groups.shape != (len(self),):
-            raise ValueError(f"groups of shape {self.groups.shape} for {len(self)} examples")
+        for what, numbers in (("groups", self.groups), ("lists", self.lists)):
+            if numbers is not None and numbers.shape != (len(self),):
+                raise ValueError(f"{what} of shape {numbers.shape} for {len(self)} examples")
         for split, pool in self.splits.items():
             items = pool.items
             if len(items) and (items[0] < 0 or items[-1] >= len(self)):
@@ -250,8 +257,9 @@ class TaskData:
         sha = hashlib.sha256(self.modality.encode())
         for name in sorted(self.inputs):
             _update(sha, f"input {name}", self.inputs[name].contiguous().numpy())
-        if self.groups is not None:
-            _update(sha, "groups", self.groups)
+        for what, numbers in (("groups", self.groups), ("lists", self.lists)):
+            if numbers is not None:
+                _update(sha, what, numbers)
         for split in sorted(self.splits):
             pool = self.splits[split]
             if isinstance(pool, ClassPool):

@@ -257,7 +257,7 @@ class EpisodeSampler:
         else:
             number = int(self._schedule[episode % len(self._schedule)])
         task = self.pool.tasks[number]
-        support, query = task_sides(rng, task, self.sampling, self.groups)
+        support, query = task_sides(rng, task, self.sampling, self.groups, self.split)
         return EpisodeBatch(
             task.items[support][None],
             task.targets[support][None],

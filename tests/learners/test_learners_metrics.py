@@ -130,14 +130,14 @@ def test_mrr_is_the_mean_over_every_way_to_break_ties(data, questions):
     answers = binary(
         [[margins[n] for n in order]],
         [[labels[n] for n in order]],
-        groups=torch.tensor([[groups[n] for n in order]]),
+        lists=torch.tensor([[groups[n] for n in order]]),
     )
     found = metrics.mrr(answers).item()
     assert found == pytest.approx(np.mean(expected)) if expected else math.isnan(found)
 
 
 def test_mrr_needs_questions():
-    with pytest.raises(ValueError, match="the source has no groups"):
+    with pytest.raises(ValueError, match="the source has no lists"):
         metrics.mrr(binary([[1.0, 0.0]], [[1, 0]]))
 
 

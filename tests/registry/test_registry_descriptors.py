@@ -1,6 +1,7 @@
 """What a descriptor may say, and how entries are looked up."""
 
 import dataclasses
+import re
 
 import pytest
 from fake_plugins import algorithm
@@ -168,3 +169,26 @@ def test_look_up_errors(catalogue, kind, name, message):
     with pytest.raises(UsageError) as caught:
         getattr(catalogue, kind)(name)
     assert message in str(caught.value)
+
+
+def test_a_source_may_bring_every_protocol_setting_but_the_derived_ones():
+    from metabench.hookspecs import PROTOCOL_SETTINGS
+    from metabench.runs.protocol import Protocol
+    from metabench.runs.suite import DERIVED
+
+    assert set(Protocol.model_fields) - DERIVED == PROTOCOL_SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({"suites": {"quick": {"shots": 5}}}, r"suites\['quick'\] has shots 5, which is no list"),
+        ({"suites": {"quick": {"shot": [5]}}}, r"unknown setting 'shot'; did you mean shots\?"),
+        ({"protocol": {"shots": [5]}}, "protocol has the unknown setting 'shots'"),
+        ({"protocol": {"draw": 5}}, "unknown setting 'draw'; did you mean draws"),
+        ({"other_metrics": ["auroc"]}, "other_metrics .* is not a tuple of names"),
+    ],
+)
+def test_settings_of_a_source_are_checked_when_it_is_loaded(fields, fault):
+    info = TaskSourceInfo(name="s", summary="s", target="a:b", domain="d", modality="m", **fields)
+    assert any(re.search(fault, found) for found in descriptor_faults(info))

@@ -110,8 +110,10 @@ def test_a_module_outside_a_package(site):
 
 def test_resolve(package):
     assert resolve_target("json:JSONDecoder.decode").__name__ == "decode"
-    with pytest.raises(UnavailableError, match=r"needs the module 'digested\.nothing'"):
+    with pytest.raises(MetabenchError, match=r"installed and has no module 'digested\.nothing'"):
         resolve_target("digested.nothing:X")
+    with pytest.raises(UnavailableError, match="needs the module 'not_installed_at_all'"):
+        resolve_target("not_installed_at_all.deep:X")
     (package / "needy.py").write_text("import not_installed_at_all.deep")
     with pytest.raises(UnavailableError, match="needs the module 'not_installed_at_all'"):
         resolve_target("digested.needy:X")

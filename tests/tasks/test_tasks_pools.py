@@ -194,14 +194,19 @@ def test_examples_without_a_group_are_groups_of_their_own():
 
 def test_what_groups_cannot_fill_is_said():
     pool, groups = grouped_tasks()
-    with pytest.raises(InapplicableError, match="whole-group supports need groups"):
+    with pytest.raises(InapplicableError, match="supports of whole groups need groups"):
         sampler_of(pool, shot=2, support="groups")
     with pytest.raises(InapplicableError, match="a support of 6 groups leaves no query"):
         sampler_of(pool, groups=groups, shot=6, support="groups")
     one = np.zeros_like(groups)
-    sampler = sampler_of(pool, groups=one, shot=4, query=None, group_disjoint=True)
-    with pytest.raises(InapplicableError, match="left no query in task 't0' in 64 attempts"):
-        singles(sampler, 0, 1)
+    with pytest.raises(InapplicableError, match="a support of 4 leaves no query"):
+        sampler_of(pool, groups=one, shot=4, query=None, group_disjoint=True)
+    lone = np.concatenate([np.zeros(24, np.int64), np.arange(1, 7), np.arange(7, 67)])
+    sampler = sampler_of(
+        pool, groups=lone, shot=29, query=None, group_disjoint=True, support="random"
+    )
+    left = [len(asked) for _, _, _, asked, *_ in singles(sampler, 0, 3)]
+    assert left == [1, 1, 1]
 
 
 def test_values_of_several_outputs_stay_together():
@@ -219,3 +224,30 @@ def test_values_of_several_outputs_stay_together():
 
 def test_a_task_of_one_class_still_has_two():
     assert Task("t", np.arange(3), np.zeros(3, np.int64)).way == 2
+
+
+def test_in_training_a_small_task_gives_half_of_its_examples():
+    pool = binary_tasks([(10, 10), (200, 100)])
+    seen = {}
+    for _, support, _, asked, _, (number,) in singles(
+        sampler_of(pool, split="train", shot=64, query=None), 0, 40
+    ):
+        seen[number] = (len(support), len(asked))
+    assert seen == {0: (10, 10), 1: (64, 236)}
+    for split in ("val", "test"):
+        sampler = sampler_of(pool, split=split, shot=64, query=None, draws=3)
+        assert {origins[0] for *_, origins in singles(sampler, 0, 3)} == {1}
+
+
+def test_a_task_whose_support_would_touch_every_group_is_left_out():
+    pool, groups = grouped_tasks(tasks=3)
+    groups[30:60] = 99  # the second task is one group
+    sampler = sampler_of(pool, groups=groups, shot=10, query=None, draws=2, group_disjoint=True)
+    assert {origins[0] for *_, origins in singles(sampler, 0, 4)} == {0, 2}
+    with pytest.raises(InapplicableError, match="a support of 26 leaves no query"):
+        sampler_of(pool, groups=groups, shot=26, query=None, group_disjoint=True)
+
+
+def test_wrong_targets_are_named():
+    with pytest.raises(ValueError, match="targets are float64; labels are int64 and values"):
+        Task("t", np.arange(3), np.zeros((3, 2)))

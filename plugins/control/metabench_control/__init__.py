@@ -101,10 +101,10 @@ def metabench_task_sources() -> Iterator[TaskSourceInfo]:
         citation="Schoukens et al. (2016), Nonlinear System Identification Benchmarks",
         licence="LicenseRef-unknown",
         files=(files.CASCADED_TANKS,),
-        protocol={"support": "random"},
+        protocol={"support": "random", "group_disjoint": True},
         suites={
-            "standard": {"shots": [5, 10, 20], "query": 40, "draws": 10},
-            "full": {"shots": [5, 10, 20], "query": 40, "draws": 20},
+            "standard": {"shots": [5, 10, 20], "query": "rest", "draws": 10},
+            "full": {"shots": [5, 10, 20], "query": "rest", "draws": 20},
         },
     )
 

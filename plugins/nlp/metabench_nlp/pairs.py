@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from metabench.errors import UnavailableError
@@ -31,6 +32,7 @@ class Candidate:
         question_id: What tells the question from all others of the source.
         sentence: The sentence.
         answers: Whether the sentence answers the question.
+        passage: What tells the text that the sentence is from, if several questions share it.
     """
 
     task: str
@@ -38,6 +40,7 @@ class Candidate:
     question_id: str
     sentence: str
     answers: bool
+    passage: str = ""
 
 
 def pack_pairs(first: Sequence[str], second: Sequence[str]) -> dict[str, Tensor]:
@@ -89,7 +92,8 @@ def pair_data(
         notes: What was decided while reading.
 
     Returns:
-        Binary tasks with target 1 where the sentence answers; the questions are groups.
+        Binary tasks with target 1 where the sentence answers; passages are groups, and the
+        candidates of a question a list.
 
     Raises:
         UnavailableError: If a task has no candidates.
@@ -105,8 +109,8 @@ def pair_data(
             "get the upstream files again",
         )
     targets = np.array([candidate.answers for candidate in kept], dtype=np.int64)
-    number: dict[str, int] = {}
-    groups = [number.setdefault(candidate.question_id, len(number)) for candidate in kept]
+    questions = _numbered(candidate.question_id for candidate in kept)
+    passages = _numbered(candidate.passage or candidate.question_id for candidate in kept)
     pools = {
         split: TaskPool(
             tuple(Task(name, np.array(rows[name]), targets[rows[name]]) for name in names)
@@ -117,6 +121,9 @@ def pair_data(
         [tidy(candidate.question) for candidate in kept],
         [tidy(candidate.sentence) for candidate in kept],
     )
-    return TaskData(
-        MODALITY, inputs, pools, groups=np.array(groups, dtype=np.int64), notes=tuple(notes)
-    )
+    return TaskData(MODALITY, inputs, pools, groups=passages, lists=questions, notes=tuple(notes))
+
+
+def _numbered(names: Iterable[str]) -> npt.NDArray[np.int64]:
+    number: dict[str, int] = {}
+    return np.array([number.setdefault(name, len(number)) for name in names], dtype=np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from functools import cache
 
 import numpy as np
@@ -17,6 +18,8 @@ RATE = 16_000
 MAX_SAMPLES = 50_000_000
 """Samples, over all channels, that one recording may unpack to; about half an hour."""
 MAX_RATE = 768_000
+MAX_RATIO = 1_000
+"""Largest numerator of a rate over 16 kHz: the table of the resampler is that many kernels."""
 SCALE = 32_768
 UNKNOWN_SIZES = (0, 0xFFFFFFFF)
 """Sizes that programs which stream leave in a RIFF header."""
@@ -51,13 +54,16 @@ def decode(content: bytes) -> Waveform:
                 raise BadRecording(f"unreasonable header: {announced} frames at {rate} Hz")
             samples = file.read(dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, ValueError, OSError) as error:
-        raise BadRecording(f"cannot be decoded: {_first_line(error)}") from error
+        text = _first_line(error).partition(">: ")[2] or _first_line(error)  # an object's address
+        raise BadRecording(f"cannot be decoded: {text}") from error
     if len(samples) < announced or _riff_is_cut(content):
         raise BadRecording("cut short")
     if not len(samples):
         raise BadRecording("no samples")
     if not np.isfinite(samples).all():
         raise BadRecording("samples that are no numbers")
+    if rate // math.gcd(rate, RATE) > MAX_RATIO:
+        raise BadRecording(f"a rate of {rate} Hz is in no handy ratio to {RATE} Hz")
     mono = samples.mean(1, dtype=np.float64)
     return to_int16(resample(mono, rate) if rate != RATE else mono)
 

@@ -12,7 +12,7 @@ from metabench.learners.contracts import InputSpec
 from metabench_molecules.encoders import descriptors, graphs
 from metabench_molecules.encoders.descriptors import NAMES, RDKitDescriptors
 from metabench_molecules.encoders.ecfp import ECFP
-from metabench_molecules.encoders.gin import GIN, TYPICAL_ATOMS
+from metabench_molecules.encoders.gin import GIN, TOGETHER, TYPICAL_ATOMS
 from metabench_molecules.encoders.gin_ecfp import GINwithECFP
 from metabench_molecules.encoders.graphs import ATOM_CATEGORIES, BOND_CATEGORIES, GraphBuilder
 from metabench_molecules.smiles import pack
@@ -216,6 +216,14 @@ def test_gin_equals_a_loop_over_atoms_without_padding():
         for row, smiles in enumerate(SMILES):
             truth = reference(encoder, Chem.MolFromSmiles(smiles))
             torch.testing.assert_close(found[row], truth, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [GIN, GINwithECFP])
+def test_molecules_of_like_size_are_padded_together_and_come_back_in_order(kind):
+    many = [SMILES[n % len(SMILES)] for n in range(3 * TOGETHER + 5)]
+    alone = embed(kind, SMILES)
+    expected = alone[torch.arange(len(many)) % len(SMILES)]
+    torch.testing.assert_close(embed(kind, many), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_gin_tells_stereoisomers_and_bond_orders_apart():

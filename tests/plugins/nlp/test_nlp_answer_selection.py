@@ -103,10 +103,14 @@ def test_task_data(data):
         }
         pairs = [(questions[item], sentences[item]) for item in task.items]
         assert dict(zip(pairs, task.targets.tolist(), strict=True)) == told
-    of_group = {}
-    for question, group in zip(questions, data.groups.tolist(), strict=True):
-        assert of_group.setdefault(group, question) == question
-    assert len(of_group) == len(set(of_group.values()))
+    of_list = {}
+    for question, number in zip(questions, data.lists.tolist(), strict=True):
+        assert of_list.setdefault(number, question) == question
+    assert len(of_list) == len(set(of_list.values()))
+    of_sentence = {}
+    for sentence, group in zip(sentences, data.groups.tolist(), strict=True):
+        assert of_sentence.setdefault(sentence, group) == group  # no sentence is in two passages
+    assert len(set(data.groups.tolist())) == 120
     assert data.digest == answer_selection(SourceContext("answer-selection")).digest
 
 
@@ -129,7 +133,7 @@ def test_episodes_keep_whole_questions_for_the_query(data, suite):
         for batch in sampler.batches(0, count, 1):
             support, query = data.groups[batch.support[0]], data.groups[batch.query[0]]
             assert not set(support) & set(query)
-            asked, sizes = np.unique(query, return_counts=True)
+            asked, sizes = np.unique(data.lists[batch.query[0]], return_counts=True)
             assert len(asked) >= 8
             assert set(sizes) == {6}
             assert 0 < batch.support_targets.sum() < shot == len(support)

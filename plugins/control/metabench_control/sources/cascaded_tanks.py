@@ -11,6 +11,10 @@ A task is a window of consecutive samples. There is one plant, so tasks differ b
 is in, and not by the plant: what carries over is a good model. Meta-train and meta-val are the
 first and the last part of the estimation record, meta-test is the validation record. Meta-train
 windows overlap; those of the other splits do not.
+
+The level at one time is in the inputs of the next times. So runs of `RUN` samples are groups, and
+the first `LAGS` of each are left out: with ``group_disjoint`` no answer of a query is an input of
+the support.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ Floats = npt.NDArray[np.float64]
 
 SAMPLES = 1024
 LAGS = 3
+RUN = 12
 TRAIN_SHARE = 0.75
 _COLUMNS = ("uEst", "yEst", "uVal", "yVal")
 
@@ -39,7 +44,7 @@ def cascaded_tanks(context: SourceContext, *, window: int = 60, stride: int = 15
 
     Args:
         context: Where the upstream file is.
-        window: Examples of a task.
+        window: Samples of a task, of which `RUN` - `LAGS` in `RUN` are examples.
         stride: Samples between the starts of two meta-train windows.
 
     Returns:
@@ -67,6 +72,9 @@ def cascaded_tanks(context: SourceContext, *, window: int = 60, stride: int = 15
     x = Scaling.fitted(inputs[:border])(inputs)
     y = Scaling.fitted(rises[:border])(rises)[:, 0]
     splits: dict[str, TaskPool] = {}
+    position = np.tile(np.arange(each), 2)
+    runs = position // RUN + np.repeat((0, each), each)
+    kept = np.flatnonzero(position % RUN >= LAGS)
     for split, (first, last, step) in spans.items():
         starts = range(first, last - window + 1, max(step, 1)) if window > 1 else range(0)
         if not starts or step < 1:
@@ -76,17 +84,13 @@ def cascaded_tanks(context: SourceContext, *, window: int = 60, stride: int = 15
             )
         splits[split] = TaskPool(
             tuple(
-                Task(
-                    name=f"{split}-from-{start - first}",
-                    items=start + np.arange(window),
-                    targets=y[start : start + window].copy(),
-                )
+                Task(f"{split}-from-{start - first}", items, y[items])
                 for start in starts
+                for items in [kept[(kept >= start) & (kept < start + window)]]
             )
         )
-    return TaskData(
-        modality="vector", inputs={"x": torch.from_numpy(x)}, splits=splits, notes=file.notes
-    )
+    inputs = {"x": torch.from_numpy(x)}
+    return TaskData("vector", inputs, splits, groups=runs, notes=file.notes)
 
 
 def lagged(u: Floats, y: Floats) -> tuple[Floats, Floats]:

@@ -25,6 +25,8 @@ from metabench.learners.contracts import Encoder, Inputs, InputSpec
 from metabench_molecules.encoders.graphs import ATOM_CATEGORIES, BOND_CATEGORIES, GraphBuilder
 from metabench_molecules.smiles import molecules
 
+TOGETHER = 32
+"""Molecules that are padded to the largest of them; a few large ones are in most batches."""
 TYPICAL_ATOMS = 32.0
 """Divides the sum over atoms, so that it is of the order of the mean."""
 
@@ -89,7 +91,18 @@ class GIN(Encoder):
         return builder.tensors()
 
     def forward(self, inputs: Inputs) -> Tensor:
-        """Embed graphs ``[n, ...]`` as ``[n, 2 * hidden]``."""
+        """Embed graphs ``[n, ...]`` as ``[n, 2 * hidden]``, those of like size together."""
+        graphs = {name: inputs[name] for name in ("atoms", "ends", "bonds", "size")}
+        if len(graphs["size"]) <= TOGETHER:
+            return self._embed(graphs)
+        order = graphs["size"][:, 0].argsort(stable=True)
+        parts = [
+            self._embed({name: tensor[some] for name, tensor in graphs.items()})
+            for some in order.split(TOGETHER)
+        ]
+        return torch.cat(parts)[order.argsort()]
+
+    def _embed(self, inputs: Inputs) -> Tensor:
         atoms, ends, bonds, size = (inputs[name] for name in ("atoms", "ends", "bonds", "size"))
         largest, most = _largest(size, atoms, ends)
         dtype = self.atom.weight.dtype

@@ -8,8 +8,8 @@ task of Yang et al., "WikiQA: a challenge dataset for open-domain question answe
 with less of the bias for shared words that they criticise. The text is English prose about real
 things, not generated, but there is little of it, and no published number exists for it.
 
-A sentence answers at most one question, and the questions of one passage share their candidates:
-with ``group_disjoint`` a question is on one side of an episode, its passage may be on both.
+A sentence answers at most one question, and the questions of one passage share their candidates, so
+passages are groups: with ``group_disjoint`` a passage is on one side of an episode.
 """
 
 from __future__ import annotations
@@ -102,4 +102,5 @@ def candidates(topics: dict[str, tuple[Passage, ...]]) -> Iterator[Candidate]:
                         question_id=f"{topic}/{number}/{asked.text}",
                         sentence=sentence,
                         answers=position in asked.answers,
+                        passage=f"{topic}/{number}",
                     )
