@@ -25,8 +25,8 @@ from metabench.learners.model import Embedded, FewShotModel, Problem
 from metabench.tasks.data import ClassPool
 from metabench.tasks.sampler import EpisodeSampler
 from metabench.tasks.sampling import Sampling
-from metabench_algorithms.maml import MAML
-from metabench_algorithms.protonet import ProtoNet
+from metabench_algorithms.gradient.maml import MAML
+from metabench_algorithms.metric.protonet import ProtoNet
 from metabench_vision.encoders.conv4 import Conv4
 
 WAY, SHOT, QUERY = 5, 5, 15

@@ -145,6 +145,7 @@ class EncoderInfo(Descriptor):
         modalities: The modalities it accepts; ``"*"`` accepts every one.
         trainable: Whether meta-training updates its weights. Frozen encoders are applied once to
             every item of a source.
+        feature_map: Whether it also gives maps of local features; only trainable encoders do.
         argument: What follows the name in ``name:ARGUMENT``, such as ``"model id or path"``; empty
             if the encoder takes none. It reaches the target as the keyword ``argument``.
         suites: The named suites in which it is used by default.
@@ -152,6 +153,7 @@ class EncoderInfo(Descriptor):
 
     modalities: tuple[str, ...]
     trainable: bool
+    feature_map: bool = False
     argument: str = ""
     suites: tuple[str, ...] = ()
 
@@ -171,9 +173,13 @@ class AlgorithmInfo(Descriptor):
             inputs instead of embeddings and needs a trainable encoder.
         uses_encoder: ``False`` for a learner that ignores its inputs; it is run once per source,
             not once per encoder.
+        features: What it is given for an example: ``vector``, an embedding; ``map``, a map of local
+            features, which not every encoder has; or ``map-if-any``, a map where there is one.
         recipe: How its weights are meta-trained: ``episodic`` (its own ``loss`` on episodes),
             ``supervised`` (the encoder is trained to classify all meta-train classes), ``none``,
-            or ``package.module:Name`` of a `metabench.learners.recipes.Recipe`.
+            or ``package.module:Name`` of a `metabench.learners.recipes.Recipe`. Stages joined by
+            ``+``, as in ``supervised+episodic``, share the budget evenly and each starts from the
+            weights of the one before; a supervised stage is left out if the encoder is frozen.
         suites: The named suites that run it; ``"*"``, the default, is every suite.
     """
 
@@ -181,6 +187,7 @@ class AlgorithmInfo(Descriptor):
     inductive: bool = True
     adapts_encoder: bool = False
     uses_encoder: bool = True
+    features: Literal["vector", "map", "map-if-any"] = "vector"
     recipe: str = "episodic"
     suites: tuple[str, ...] = ("*",)
 

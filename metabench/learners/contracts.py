@@ -66,7 +66,9 @@ class Encoder(nn.Module, ABC):
     """Raw inputs to embeddings.
 
     Subclasses set ``width``, the length ``d`` of an embedding, in their constructor, which takes an
-    `InputSpec` and the descriptor's options.
+    `InputSpec` and the descriptor's options. One whose descriptor says ``feature_map`` also sets
+    ``map_shape`` and implements ``forward_map``, with the same weights, for learners that compare
+    parts of examples.
 
     An encoder may also have a method ``forward_copies(weights, inputs)``, for learners that adapt a
     copy of it per episode: it embeds inputs ``[T, n, ...]`` with ``T`` copies of the weights, each
@@ -75,6 +77,7 @@ class Encoder(nn.Module, ABC):
     """
 
     width: int
+    map_shape: tuple[int, ...] | None = None
 
     def prepare(self, inputs: Inputs, meta_train: Tensor) -> Inputs:
         """Turn a source's inputs, once and on the host, into what ``forward`` takes.
@@ -105,6 +108,17 @@ class Encoder(nn.Module, ABC):
             so on disk, and learners get float32.
         """
 
+    def forward_map(self, inputs: Inputs) -> Tensor:
+        """Embed a batch as maps of local features.
+
+        Args:
+            inputs: Prepared inputs of ``n`` examples, on the encoder's device.
+
+        Returns:
+            ``[n, *map_shape]``: channels first, then one or two axes of positions.
+        """
+        raise NotImplementedError(f"{type(self).__name__} gives no map of features")
+
     def weights_digest(self) -> str:
         """SHA-256 of the weights, which identifies a frozen encoder beyond its source code."""
         sha = hashlib.sha256()
@@ -119,8 +133,8 @@ class Support(Generic[X]):
     """The labelled examples that a learner adapts to.
 
     Attributes:
-        x: ``[B, S, d]`` embeddings; for an algorithm that adapts the encoder, the prepared inputs,
-            each ``[B, S, ...]``.
+        x: ``[B, S, d]`` embeddings; for an algorithm on maps, ``[B, S, *map_shape]``; for one that
+            adapts the encoder, the prepared inputs, each ``[B, S, ...]``.
         y: ``[B, S]`` labels ``0 .. way-1`` (int64); in regression ``[B, S, k]`` values (float32).
         way: Number of classes; in regression the number of outputs ``k``.
     """
@@ -181,6 +195,8 @@ class TaskSpec:
         way: The largest number of classes in an episode of any split; in regression the number of
             outputs ``k``.
         width: The length ``d`` of an embedding.
+        map_shape: Channels and positions of a map, for an algorithm that is given maps; ``None``
+            for one that is given embeddings.
         encoder: The encoder, for an algorithm that adapts its weights; ``None`` otherwise. The
             core owns, trains and saves its parameters.
     """
@@ -189,6 +205,7 @@ class TaskSpec:
     way: int
     width: int
     encoder: Encoder | None = None
+    map_shape: tuple[int, ...] | None = None
 
 
 class Algorithm(nn.Module, ABC, Generic[X]):
@@ -201,11 +218,17 @@ class Algorithm(nn.Module, ABC, Generic[X]):
 
     Attributes:
         Hyperparameters: The dataclass of its settings, with the paper's values as defaults.
+        label_equivariant: Whether renaming the classes of an episode renames the scores and does
+            nothing else. A meta-learned head with one output per class says ``False``.
+        support_order_free: Whether the order of the support examples is without effect. A learner
+            that reads them as a sequence, or in fixed mini-batches, says ``False``.
         task: What it was built for.
         hyper: Its settings.
     """
 
     Hyperparameters: ClassVar[type[Hyperparameters]] = Hyperparameters
+    label_equivariant: bool = True
+    support_order_free: bool = True
 
     def __init__(self, task: TaskSpec, hyper: Any = None) -> None:
         super().__init__()

@@ -81,7 +81,7 @@ class _EpisodeView:
         self._raw = model.adapts_encoder
         self._position = None
         if not self._raw:
-            self._features = model.embed_all(problem, problem.index(items))
+            self._features = model.represent_all(problem, problem.index(items))
             size = int(items.max()) + 1
             position = torch.full((size,), -1, dtype=torch.int64, device=problem.compute.device)
             position[problem.index(items)] = torch.arange(len(items), device=problem.compute.device)

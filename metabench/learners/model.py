@@ -82,21 +82,43 @@ class FewShotModel(nn.Module):
         encoder: The encoder, whose parameters this module owns.
         algorithm: The algorithm.
         adapts_encoder: Whether the algorithm takes raw inputs.
+        takes_maps: Whether it takes maps of local features.
     """
 
     def __init__(
-        self, encoder: Encoder, algorithm: Algorithm[Any], *, adapts_encoder: bool
+        self,
+        encoder: Encoder,
+        algorithm: Algorithm[Any],
+        *,
+        adapts_encoder: bool,
+        takes_maps: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.algorithm = algorithm
         self.adapts_encoder = adapts_encoder
+        self.takes_maps = takes_maps
 
     def embed(self, problem: Problem, items: Tensor) -> Tensor:
         """Embed examples with gradients: ``[n]`` indices to ``[n, d]`` float32."""
         with problem.compute.autocast():
             features: Tensor = self.encoder(take(problem.inputs, items))
         return features.float()
+
+    def represent(self, problem: Problem, items: Tensor) -> Tensor:
+        """Embed as the algorithm takes it: ``[n, d]`` float32, or ``[n, *map_shape]``."""
+        if not self.takes_maps:
+            return self.embed(problem, items)
+        with problem.compute.autocast():
+            return self.encoder.forward_map(take(problem.inputs, items)).float()
+
+    def represent_all(self, problem: Problem, items: Tensor) -> Tensor:
+        """Embed as the algorithm takes it, without gradients, in the order given."""
+        if not self.takes_maps:
+            return self.embed_all(problem, items)
+        with torch.inference_mode():
+            parts = [self.represent(problem, part) for part in torch.split(items, EMBED_BATCH)]
+            return torch.cat(parts)
 
     def embed_all(self, problem: Problem, items: Tensor) -> Tensor:
         """Embed examples without gradients, a batch at a time, in the order given."""
@@ -114,7 +136,8 @@ class FewShotModel(nn.Module):
             inputs: In the source's own format, each ``[B, n, ...]``.
 
         Returns:
-            ``[B, n, d]`` embeddings; for an algorithm that adapts the encoder, prepared inputs.
+            ``[B, n, d]`` embeddings, or maps; for an algorithm that adapts the encoder, prepared
+            inputs.
         """
         encoder, autocast = self.encoder, problem.compute.autocast()
         if isinstance(encoder, Embedded):
@@ -126,8 +149,9 @@ class FewShotModel(nn.Module):
         if self.adapts_encoder:
             return {n: t.reshape(episodes, -1, *t.shape[1:]) for n, t in prepared.items()}
         with torch.no_grad(), autocast:
-            features: Tensor = encoder.eval()(prepared)
-        return features.float().reshape(episodes, -1, features.shape[-1])
+            embed = encoder.eval().forward_map if self.takes_maps else encoder.eval()
+            features: Tensor = embed(prepared)
+        return features.float().reshape(episodes, -1, *features.shape[1:])
 
     def loss(self, problem: Problem, batch: EpisodeBatch) -> Tensor:
         """Return the algorithm's meta-training loss on a batch of episodes."""
@@ -141,7 +165,8 @@ class FewShotModel(nn.Module):
                     Query(take(problem.inputs, query), query_y),
                 )
         both = torch.cat([support, query], dim=1)
-        features = self.embed(problem, both.flatten()).reshape(*both.shape, -1)
+        features = self.represent(problem, both.flatten())
+        features = features.reshape(*both.shape, *features.shape[1:])
         x, asked = features[:, : support.shape[1]], features[:, support.shape[1] :]
         return self.algorithm.loss(Support(x, support_y, batch.way), Query(asked, query_y))
 

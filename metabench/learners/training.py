@@ -70,6 +70,21 @@ class TrainingLog:
         """Return plain JSON types."""
         return {**self.__dict__, "curve": [list(point) for point in self.curve]}
 
+    def after(self, before: TrainingLog) -> TrainingLog:
+        """Return the log of two stages, the second of which started from the first one's end."""
+        return TrainingLog(
+            steps=before.steps + self.steps,
+            examples=before.examples + self.examples,
+            seconds=before.seconds + self.seconds,
+            best_step=before.steps + self.best_step,
+            stopped=self.stopped,
+            curve=[
+                *before.curve,
+                *((before.examples + n, loss, score) for n, loss, score in self.curve),
+            ],
+            setup={**self.setup, "before": before.setup},
+        )
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingLog:
         """Read what ``as_dict`` wrote."""

@@ -27,6 +27,7 @@ MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 TASK_KINDS: tuple[str, ...] = get_args(TaskKind)
 RECIPES = ("episodic", "supervised", "none")
+FEATURES = ("vector", "map", "map-if-any")
 
 
 def descriptor_faults(info: Descriptor) -> list[str]:
@@ -120,7 +121,9 @@ def _file_faults(file: DataFile) -> Iterator[str]:
 def _encoder_faults(info: EncoderInfo) -> Iterator[str]:
     if info.modalities != ("*",) and not (_is_tuple_of(info.modalities, NAME) and info.modalities):
         yield f"modalities {info.modalities!r} is not a tuple of names, or ('*',)"
-    yield from _flag_faults(info, "trainable")
+    yield from _flag_faults(info, "trainable", "feature_map")
+    if info.feature_map is True and info.trainable is False:
+        yield "feature_map is set and trainable is not; only embeddings of frozen encoders are kept"
     if not _is_line(info.argument):
         yield f"argument {info.argument!r} is not one line of text"
     yield from _suites_faults(info.suites)
@@ -129,11 +132,26 @@ def _encoder_faults(info: EncoderInfo) -> Iterator[str]:
 def _algorithm_faults(info: AlgorithmInfo) -> Iterator[str]:
     yield from _task_kinds_faults(info.task_kinds)
     yield from _flag_faults(info, "inductive", "adapts_encoder", "uses_encoder")
-    if info.recipe not in RECIPES and not _matches(TARGET, info.recipe):
-        yield f"recipe {info.recipe!r} is neither of {', '.join(RECIPES)} nor 'package.module:Name'"
+    yield from _recipe_faults(info.recipe)
+    if info.features not in FEATURES:
+        yield f"features {info.features!r} is none of {', '.join(FEATURES)}"
+    elif info.features != "vector" and (info.adapts_encoder or info.uses_encoder is False):
+        yield f"features {info.features!r} is for learners on an encoder that they do not adapt"
     if info.adapts_encoder is True and info.uses_encoder is False:
         yield "adapts_encoder is set and uses_encoder is not"
     yield from _suites_faults(info.suites)
+
+
+def _recipe_faults(recipe: Any) -> Iterator[str]:
+    stages = recipe.split("+") if isinstance(recipe, str) else [recipe]
+    for stage in stages:
+        if stage not in RECIPES and not _matches(TARGET, stage):
+            yield (
+                f"recipe {stage!r} is neither of {', '.join(RECIPES)} nor 'package.module:Name', "
+                "nor several of them joined by +"
+            )
+    if len(stages) > 1 and "none" in stages:
+        yield f"recipe {recipe!r} joins 'none' to other stages"
 
 
 def _metric_faults(info: MetricInfo) -> Iterator[str]:

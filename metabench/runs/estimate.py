@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from metabench.runs.record import Record
-from metabench.runs.tasks import CellTask
+from metabench.runs.tasks import CellTask, checkpoint_path
 
 EXAMPLES_PER_SECOND = 1500.0
 """Training rate of Conv4-64 on 28x28 images on one CPU core, where no record tells a better one."""
@@ -26,7 +26,7 @@ class Estimator:
     def __init__(self, records: Iterable[Record], store: Path) -> None:
         self._train: dict[tuple[str, str, str], float] = {}
         self._test: dict[tuple[str, str, str], float] = {}
-        self._weights = store / "cache" / "weights"
+        self._store = store
         for record in records:
             cost, cell = record.cost, record.cell
             name = (cell.source, cell.encoder, cell.algorithm)
@@ -46,13 +46,25 @@ class Estimator:
         rate = ADAPTING_EXAMPLES_PER_SECOND if adapts else EXAMPLES_PER_SECOND
         seconds = CELL_SECONDS
         seconds += task.test_episodes * self._test.get(name, 0.02 if adapts else 0.0005)
-        if self.trains(task) and task.recipe_key not in seen:
-            seen.add(task.recipe_key)
-            seconds += task.protocol.budget * self._train.get(name, 1 / rate)
+        stages = len(task.stages)
+        for key in self._open(task):
+            if key not in seen:
+                seen.add(key)
+                seconds += task.protocol.budget / stages * self._train.get(name, 1 / rate)
         return seconds
 
-    def trains(self, task: CellTask) -> bool:
-        """Whether a cell needs weights that no checkpoint holds yet."""
-        if task.algorithm.info.recipe == "none" or not task.trainable:
-            return False
-        return not (self._weights / f"{task.recipe_key[:32]}.safetensors").exists()
+    def waits_for(self, task: CellTask) -> str:
+        """Return the key of the first checkpoint that a cell needs and nobody has; else nothing."""
+        return next(iter(self._open(task)), "")
+
+    def _open(self, task: CellTask) -> list[str]:
+        """Keys of the checkpoints that a cell needs and nobody has yet, in order."""
+        if not task.trainable:
+            return []
+        keys = [task.checkpoint_key(stage) for stage in range(len(task.stages))]
+        missing: list[str] = []
+        for key in reversed(keys):
+            if checkpoint_path(self._store, key).exists():
+                break
+            missing.insert(0, key)
+        return missing

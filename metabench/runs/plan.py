@@ -229,20 +229,25 @@ def _verdict(
             "unavailable",
             f"no installed encoder accepts {source.modality}; install a plugin that has one",
         )
-    if encoder is not None:
-        coder = encoder.info
-        if not _accepts(coder, source.modality):
-            accepted = ", ".join(coder.modalities)
-            reason = f"{coder.name} encodes {accepted}, not {source.modality}"
-            return Verdict("inapplicable", reason)
-        if learner.adapts_encoder and not coder.trainable:
-            reason = f"{learner.name} adapts the encoder's weights and {coder.name} is frozen"
-            return Verdict("inapplicable", reason)
+    if encoder is not None and (reason := _misfit(source, encoder.info, learner)):
+        return Verdict("inapplicable", reason)
     for info in (source, encoder.info if encoder else None, learner):
         if info is not None and (missing := missing_modules(info.requires)):
             remedy = f"pip install {' '.join(missing)}"
             return Verdict("unavailable", f"{info.name} needs {', '.join(missing)}; run `{remedy}`")
     return None
+
+
+def _misfit(source: TaskSourceInfo, coder: EncoderInfo, learner: AlgorithmInfo) -> str:
+    """Say why an encoder does not go with the source or the learner, if it does not."""
+    if not _accepts(coder, source.modality):
+        accepted = ", ".join(coder.modalities)
+        return f"{coder.name} encodes {accepted}, not {source.modality}"
+    if learner.adapts_encoder and not coder.trainable:
+        return f"{learner.name} adapts the encoder's weights and {coder.name} is frozen"
+    if learner.features == "map" and not coder.feature_map:
+        return f"{learner.name} compares maps of local features and {coder.name} gives none"
+    return ""
 
 
 def resolve(draft: Draft, known: Knowledge, place: Place) -> Planned:
@@ -318,7 +323,8 @@ def _key_parts(draft: Draft, source: str, encoder: str, place: Place) -> dict[st
         "algorithm": learner.key()
         | {
             "recipe": recipe,
-            "recipe_code": code_of(recipe) if ":" in recipe else "",
+            "recipe_code": [code_of(stage) for stage in recipe.split("+") if ":" in stage],
+            "features": learner.info.features,
             "inductive": learner.info.inductive,
             "adapts_encoder": learner.info.adapts_encoder,
         },

@@ -74,7 +74,8 @@ class Cost(_Model):
         train_seconds: Time in meta-training; that of the shared checkpoint, if it was reused.
         adapt_ms_per_task: Adaptation and prediction per test task, embedding apart, in ms.
         embed_seconds: Time spent embedding test items or whole sources.
-        peak_memory_mb: Largest resident size of the worker up to the end of the cell, in MB.
+        peak_memory_mb: Largest resident size of the worker during the cell, in MB; where the system
+            cannot count anew (all but Linux), since the worker began.
         parameters: Number of weights of encoder and algorithm.
         examples_seen: Meta-training examples used.
         shared_training: Whether another cell had trained the weights already.

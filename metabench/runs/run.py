@@ -189,7 +189,7 @@ def _answer(
             "metabench.runs.worker:run_cell",
             task,
             reports=True,
-            exclusive=task.recipe_key if estimator.trains(task) else "",
+            exclusive=estimator.waits_for(task),
             weight=weight,
         )
         for number, (task, weight) in enumerate(zip(open_tasks, seconds, strict=True))

@@ -144,27 +144,50 @@ class CellTask:
         return self.encoder is not None and self.encoder.info.trainable
 
     @property
-    def recipe_key(self) -> str:
-        """What decides the trained weights: cells with equal recipe keys share a checkpoint."""
-        recipe = self.algorithm.info.recipe
-        protocol, parts = self.protocol, self.key_parts
+    def stages(self) -> tuple[str, ...]:
+        """The stages of meta-training; a frozen encoder has no supervised one."""
+        stages = self.algorithm.info.recipe.split("+")
+        if "none" in stages or not self.protocol.budget:
+            return ()
+        return tuple(stage for stage in stages if self.trainable or stage != "supervised")
+
+    @property
+    def takes_maps(self) -> bool:
+        """Whether the algorithm is given maps of local features."""
+        wants = self.algorithm.info.features != "vector"
+        return wants and self.encoder is not None and self.encoder.info.feature_map
+
+    def checkpoint_key(self, stage: int) -> str:
+        """What decides the weights after a stage: equal keys share a checkpoint.
+
+        Args:
+            stage: Number of the stage, from 0.
+        """
+        stages, protocol, parts = self.stages, self.protocol, self.key_parts
+        done = stages[: stage + 1]
+        seconds = protocol.seconds and protocol.seconds / len(stages)
         shared: dict[str, Any] = {
-            "recipe": recipe,
+            "recipe": "+".join(done),
             "source": self.source_digest,
             "encoder": parts["encoder"],
             "seed": self.cell.seed,
             "precision": self.place.precision,
             "engine": protocol.engine,
-            "budget": [protocol.budget, protocol.seconds],
+            "budget": [protocol.budget // len(stages), seconds],
             "selection": [protocol.selections, protocol.patience, protocol.val_episodes],
         }
-        if recipe == "supervised":
+        if done == ("supervised",):
             shared["group_disjoint"] = protocol.group_disjoint
         else:
             shared["algorithm"] = parts["algorithm"]
             shared["sampling"] = asdict(protocol.sampling)
             shared["metric"] = parts["metric"]
         return digest_of(shared)
+
+
+def checkpoint_path(store: Path, key: str) -> Path:
+    """Return the file of a checkpoint."""
+    return store / "cache" / "weights" / f"{key[:32]}.safetensors"
 
 
 def stamp(path: Path) -> tuple[str, int, int]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import random
-import resource
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -28,11 +26,12 @@ from metabench.learners.recipes import EpisodicRecipe, Recipe, Setting
 from metabench.learners.supervised import supervised_recipe
 from metabench.learners.training import FIT_EXAMPLES, Budget, MetaTrainer, TrainingLog
 from metabench.registry.targets import resolve_target
+from metabench.runs.memory import peak_memory_mb, reset_peak_memory
 from metabench.runs.outcomes import provenance, unanswered, verdict_of_error
 from metabench.runs.prepare import build_encoder, frozen_features, load_source, prepared_inputs
 from metabench.runs.record import Cell, Cost, Record
 from metabench.runs.store import Store
-from metabench.runs.tasks import CellTask, source_index
+from metabench.runs.tasks import CellTask, checkpoint_path, source_index
 from metabench.tasks.data import Pool, TaskData, TaskPool
 from metabench.tasks.sampler import EpisodeBatch, EpisodeSampler, episodes_digest
 
@@ -59,6 +58,7 @@ def run_cell(task: CellTask, report: Report) -> Record:
     """
     store = Store(task.place.store)
     started = datetime.now(UTC)
+    reset_peak_memory()
     try:
         return _run(task, store, started, report)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's bug costs one cell
@@ -233,9 +233,12 @@ def _build(task: CellTask, data: TaskData) -> _Built:
         way=_largest_way(task, data),
         width=encoder.width,
         encoder=encoder if info.adapts_encoder else None,
+        map_shape=encoder.map_shape if task.takes_maps else None,
     )
     algorithm: Algorithm[Any] = algorithm_class(spec, hyper).to(compute.device)
-    model = FewShotModel(encoder, algorithm, adapts_encoder=info.adapts_encoder)
+    model = FewShotModel(
+        encoder, algorithm, adapts_encoder=info.adapts_encoder, takes_maps=task.takes_maps
+    )
     metric = resolve_target(task.metric.info.target)
     problem = Problem(compute.place(inputs), compute, data.lists)
     return _Built(model, problem, hyper, sampler, metric)
@@ -255,17 +258,37 @@ def _train(
     task: CellTask, data: TaskData, built: _Built, report: Callable[[int, int], None]
 ) -> tuple[TrainingLog, bool]:
     """Leave trained weights in the model: from a shared checkpoint, or by training."""
-    name = task.algorithm.info.recipe
-    frozen = not any(p.requires_grad for p in built.model.encoder.parameters())
-    own = any(p.requires_grad for p in built.model.algorithm.parameters())
-    supervised = name == "supervised"
-    if name == "none" or (frozen and (supervised or not own)) or not task.protocol.budget:
+    if not task.stages or not any(p.requires_grad for p in built.model.parameters()):
         return TrainingLog(setup={"recipe": "none"}), False
     if "train" not in data.splits:
         raise InapplicableError(f"{task.cell.source} has no meta-train split to train on")
-    weights = task.place.store / "cache" / "weights" / f"{task.recipe_key[:32]}.safetensors"
-    if (log := _load_weights(weights, built.model)) is not None:
-        return log, True
+    paths = [
+        checkpoint_path(task.place.store, task.checkpoint_key(stage))
+        for stage in range(len(task.stages))
+    ]
+    log, done = TrainingLog(), 0
+    for stage in reversed(range(len(paths))):
+        if (found := _load_weights(paths[stage], built.model)) is not None:
+            log, done = found, stage + 1
+            break
+    shared = done == len(paths)
+    for stage in range(done, len(paths)):
+        log = _train_stage(task, data, built, report, stage=stage, before=log, weights=paths[stage])
+    return log, shared
+
+
+def _train_stage(
+    task: CellTask,
+    data: TaskData,
+    built: _Built,
+    report: Callable[[int, int], None],
+    *,
+    stage: int,
+    before: TrainingLog,
+    weights: Path,
+) -> TrainingLog:
+    """Train one stage from the weights that the model has, and keep what comes of it."""
+    name, stages = task.stages[stage], len(task.stages)
     make_recipe: Callable[[Setting], Recipe] = BUILTIN_RECIPES.get(name) or resolve_target(name)
     setting = Setting(
         model=built.model,
@@ -280,13 +303,24 @@ def _train(
         transductive=not task.algorithm.info.inductive,
     )
     protocol = task.protocol
-    budget = Budget(protocol.budget, protocol.seconds, protocol.selections, protocol.patience)
+    budget = Budget(
+        protocol.budget // stages,
+        protocol.seconds and protocol.seconds / stages,
+        protocol.selections,
+        protocol.patience,
+    )
     recipe = make_recipe(setting)
-    log = MetaTrainer(recipe, budget, weights.with_suffix(".partial"), report).run()
+    log = MetaTrainer(
+        recipe,
+        budget,
+        weights.with_suffix(".partial"),
+        lambda done, total: report(stage * total + done, stages * total),
+    ).run()
     log.setup = {"recipe": name, **log.setup}
+    log = log.after(before) if stage else log
     state = built.model.encoder.state_dict() if recipe.shared else built.model.state_dict()
     write_tensors(weights, state, {"log": json.dumps(log.as_dict()), "shared": str(recipe.shared)})
-    return log, False
+    return log
 
 
 def _load_weights(path: Path, model: FewShotModel) -> TrainingLog | None:
@@ -308,17 +342,16 @@ def _fit_features(data: TaskData, built: _Built) -> None:
     items = data.splits["train"].items
     chosen = items[np.linspace(0, len(items) - 1, min(FIT_EXAMPLES, len(items))).astype(np.int64)]
     built.model.eval()
-    features = built.model.embed_all(built.problem, built.problem.index(chosen))
+    features = built.model.represent_all(built.problem, built.problem.index(chosen))
     algorithm.fit_features(features.clone())
 
 
 def _cost(built: _Built, log: TrainingLog, outcome: Evaluation, *, shared: bool) -> Cost:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Cost(
         train_seconds=round(log.seconds, 3),
         adapt_ms_per_task=round(1000 * outcome.adapt_seconds / len(outcome.scores), 4),
         embed_seconds=round(outcome.embed_seconds, 3),
-        peak_memory_mb=round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1),
+        peak_memory_mb=round(peak_memory_mb(), 1),
         parameters=parameter_count(built.model),
         examples_seen=log.examples,
         shared_training=shared,

@@ -22,6 +22,7 @@ from metabench.runs.plan import Knowledge
 from metabench.runs.session import shard_of
 from metabench.runs.tasks import Prepared
 
+STAGED = "supervised+episodic"
 ONE = {"algorithms": ("protonet",), "encoders": ("linear",), "shots": (1,)}
 
 
@@ -238,10 +239,36 @@ def test_one_supervised_checkpoint_serves_all_shots_and_algorithms():
     supervised = entries(algorithm("a", recipe="supervised"), algorithm("b", recipe="supervised"))
     cells = plan({"encoders": ("linear",)}, algorithms=supervised)
     assert len(cells) == 4
-    assert len({cell.task.recipe_key for cell in cells.values()}) == 1
+    assert len({cell.task.checkpoint_key(0) for cell in cells.values()}) == 1
     episodic = entries(algorithm("a"), algorithm("b"))
     cells = plan({"encoders": ("linear",)}, algorithms=episodic)
-    assert len({cell.task.recipe_key for cell in cells.values()}) == 4
+    assert len({cell.task.checkpoint_key(0) for cell in cells.values()}) == 4
+    staged = entries(algorithm("a", recipe=STAGED), algorithm("b", recipe=STAGED))
+    cells = plan({"encoders": ("linear",)}, algorithms=staged)
+    assert len({cell.task.checkpoint_key(0) for cell in cells.values()}) == 1
+    assert len({cell.task.checkpoint_key(1) for cell in cells.values()}) == 4
+    whole = plan({"encoders": ("linear",)}, algorithms=supervised).values()
+    first = {cell.task.checkpoint_key(0) for cell in cells.values()}
+    assert first.isdisjoint(cell.task.checkpoint_key(0) for cell in whole)
+
+
+def test_a_frozen_encoder_is_not_pretrained():
+    staged = entries(algorithm("a", recipe=STAGED))
+    (cell, *_) = plan({"encoders": ("plain",)}, algorithms=staged).values()
+    assert cell.task.stages == ("episodic",)
+    (cell, *_) = plan({"encoders": ("linear",)}, algorithms=staged).values()
+    assert cell.task.stages == ("supervised", "episodic")
+
+
+def test_a_learner_on_maps_needs_an_encoder_that_gives_them():
+    local = entries(algorithm("a", features="map"))
+    (cell, *_) = plan({"encoders": ("linear",)}, algorithms=local).values()
+    assert cell.verdict.status == "inapplicable"
+    assert cell.verdict.reason == "a compares maps of local features and linear gives none"
+    either = entries(algorithm("a", features="map-if-any"))
+    (cell, *_) = plan({"encoders": ("linear",)}, algorithms=either).values()
+    assert cell.verdict is None
+    assert not cell.task.takes_maps
 
 
 def test_shards_are_disjoint_and_complete():

@@ -168,6 +168,7 @@ def metabench_encoders() -> Iterator[EncoderInfo]:
         licence="Apache-2.0",
         modalities=("image",),
         trainable=True,
+        feature_map=True,
         suites=("quick", "standard", "full"),
     )
     yield EncoderInfo(
@@ -178,6 +179,7 @@ def metabench_encoders() -> Iterator[EncoderInfo]:
         licence="Apache-2.0",
         modalities=("image",),
         trainable=True,
+        feature_map=True,
         suites=("full",),
     )
     yield EncoderInfo(

@@ -7,8 +7,8 @@ import importlib
 import torch
 from torch import nn
 
-import metabench_algorithms as plugin
 from metabench.learners.contracts import Encoder, Query, Support, TaskSpec, build_hyperparameters
+from metabench_algorithms import plugin
 
 INFOS = {info.name: info for info in plugin.metabench_algorithms()}
 ON_EMBEDDINGS = sorted(name for name, info in INFOS.items() if not info.adapts_encoder)
@@ -107,6 +107,15 @@ def raw(support, query):
         Support({"x": support.x}, support.y, support.way),
         Query({"x": query.x}, query.y),
     )
+
+
+def _blank(name):
+    adapts = INFOS[name].adapts_encoder
+    return build(name, width=6 if adapts else 8, encoder=TinyEncoder() if adapts else None)
+
+
+ORDERED = {name for name in INFOS if not _blank(name).support_order_free}
+LABELLED = {name for name in INFOS if not _blank(name).label_equivariant}
 
 
 def relative(a, b):

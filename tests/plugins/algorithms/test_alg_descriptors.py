@@ -53,7 +53,7 @@ def test_supervised_learners_share_the_settings_of_their_checkpoint(name):
 
 def test_listing_imports_no_torch():
     code = (
-        "import sys, metabench_algorithms as m; list(m.metabench_algorithms());"
+        "import sys; from metabench_algorithms import plugin as m; list(m.metabench_algorithms());"
         "sys.exit(', '.join({'torch', 'numpy', 'sklearn', 'pandas'} & sys.modules.keys()) or 0)"
     )
     path = [str(PLUGIN), str(PLUGIN.parents[1])]
@@ -78,4 +78,4 @@ def test_readme_names_the_learners_of_regression():
 
 def test_entry_point():
     project = tomllib.loads((PLUGIN / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["entry-points"]["metabench"] == {"algorithms": "metabench_algorithms"}
+    assert project["entry-points"]["metabench"] == {"algorithms": "metabench_algorithms.plugin"}

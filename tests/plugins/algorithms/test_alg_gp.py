@@ -13,8 +13,8 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from metabench.errors import UsageError
 from metabench.learners.contracts import Support
-from metabench_algorithms._distance import squared_euclidean, tanimoto_kernel
-from metabench_algorithms._marginal import centre, fit_fixed
+from metabench_algorithms.shared.distance import squared_euclidean, tanimoto_kernel
+from metabench_algorithms.shared.marginal import centre, fit_fixed
 
 FREE = {"length_scale_prior": 0.0, "noise_prior": 0.0}
 

@@ -11,7 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from torch.nn import functional as F
 
 from metabench.learners.contracts import Support, task_loss
-from metabench_algorithms._compare import class_logsumexp, negative_squared_distance
+from metabench_algorithms.shared.compare import class_logsumexp, negative_squared_distance
 
 
 @settings(max_examples=30, deadline=None)

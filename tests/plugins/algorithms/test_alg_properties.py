@@ -2,16 +2,25 @@
 
 import pytest
 import torch
-from alg_cases import INFOS, ON_EMBEDDINGS, REGRESSION, TinyEncoder, build, curves, episodes, raw
+from alg_cases import (
+    INFOS,
+    LABELLED,
+    ON_EMBEDDINGS,
+    ORDERED,
+    REGRESSION,
+    TinyEncoder,
+    build,
+    curves,
+    episodes,
+    raw,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metabench.learners.contracts import Support
 
-# The papers' own exceptions; the README names them.
-ORDERED = {"matchingnet-fce", "baseline"}
-LABELLED = {"anil", "maml", "fomaml"}
-UNTRAINED = LABELLED | {"chance", "cnp"}  # they know nothing before meta-training
+# They know nothing before meta-training.
+UNTRAINED = LABELLED | {"chance", "cnp"}
 CLOSE = {"atol": 2e-4, "rtol": 2e-4}
 
 shapes = st.fixed_dictionaries(

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metabench.learners.contracts import TaskSpec
-from metabench_algorithms._targets import TargetScale
+from metabench_algorithms.shared.targets import TargetScale
 
 
 @settings(max_examples=30, deadline=None)

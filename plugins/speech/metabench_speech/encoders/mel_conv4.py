@@ -14,6 +14,8 @@ from metabench.learners.contracts import Encoder, Inputs, InputSpec
 from metabench_speech.encoders.features import audio_samples, frame_count, log_mel
 
 BLOCKS = 4
+POOLED_IN_MAPS = 3
+"""Blocks with pooling where a map is wanted; Conv4 on images, which are smaller, takes 2."""
 STEPS = 4
 """Most stretches of time that the embedding tells apart."""
 
@@ -47,6 +49,8 @@ class MelConv4(Encoder):
             self.norms.append(nn.BatchNorm2d(channels))
             if min(high, wide) > 1:
                 high, wide = high // 2, wide // 2
+            if block + 1 == POOLED_IN_MAPS:
+                self.map_shape = (channels, high, wide)
         self.steps = min(STEPS, wide)
         self.width = channels * high * self.steps
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -58,15 +62,25 @@ class MelConv4(Encoder):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Embed ``mel`` ``[n, bands, frames]`` as ``[n, width]``."""
-        x = as_image(inputs["mel"], next(self.parameters()).dtype)
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = norm(convolution(x))
-            if min(x.shape[-2:]) > 1:
-                x = F.max_pool2d(x, 2)
-            x = F.relu(x)
+        x = self._convolve(inputs, pooled=BLOCKS)
         if x.shape[-1] > self.steps:
             x = F.adaptive_avg_pool2d(x, (x.shape[-2], self.steps))
         return x.flatten(1)
+
+    def forward_map(self, inputs: Inputs) -> Tensor:
+        """Embed ``mel`` as ``[n, channels, bands / 8, frames / 8]``: block 4 does not pool."""
+        return self._convolve(inputs, pooled=POOLED_IN_MAPS)
+
+    def _convolve(self, inputs: Inputs, pooled: int) -> Tensor:
+        x = as_image(inputs["mel"], next(self.parameters()).dtype)
+        for block, (convolution, norm) in enumerate(
+            zip(self.convolutions, self.norms, strict=True)
+        ):
+            x = norm(convolution(x))
+            if block < pooled and min(x.shape[-2:]) > 1:
+                x = F.max_pool2d(x, 2)
+            x = F.relu(x)
+        return x
 
 
 def as_image(mel: Tensor, dtype: torch.dtype) -> Tensor:

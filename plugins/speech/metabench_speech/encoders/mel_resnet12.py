@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metabench.learners.contracts import Encoder, Inputs, InputSpec
-from metabench_speech.encoders.features import audio_samples, log_mel
+from metabench_speech.encoders.features import audio_samples, frame_count, log_mel
 from metabench_speech.encoders.mel_conv4 import as_image
 
 SLOPE = 0.1
@@ -66,14 +66,17 @@ class MelResNet12(Encoder):
         hop: int = 160,
     ) -> None:
         super().__init__()
-        audio_samples(spec)
+        high, wide = bands, frame_count(audio_samples(spec), hop)
         self.bands, self.hop = bands, hop
         self.blocks = nn.Sequential()
         before = 1
         for after in channels:
             self.blocks.append(Block(before, after))
             before = after
+            if min(high, wide) > 1:
+                high, wide = high // 2, wide // 2
         self.width = before
+        self.map_shape = (before, high, wide)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(
@@ -88,5 +91,9 @@ class MelResNet12(Encoder):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Embed ``mel`` ``[n, bands, frames]`` as ``[n, width]``."""
+        return self.forward_map(inputs).mean((2, 3))
+
+    def forward_map(self, inputs: Inputs) -> Tensor:
+        """Embed ``mel`` as ``[n, width, bands / 16, frames / 16]``: what ``forward`` averages."""
         maps: Tensor = self.blocks(as_image(inputs["mel"], next(self.parameters()).dtype))
-        return maps.mean((2, 3))
+        return maps

@@ -13,6 +13,8 @@ from metabench_vision.encoders.copies import embed_copies
 from metabench_vision.encoders.scaling import channels_last, image_shape, unit
 
 BLOCKS = 4
+POOLED_IN_MAPS = 2
+"""Blocks with pooling where a map is wanted (Sung et al., 2018; Li et al., 2019, DN4)."""
 
 
 class Conv4(Encoder):
@@ -41,18 +43,29 @@ class Conv4(Encoder):
             wide = channels
             if min(height, width) > 1:
                 height, width = height // 2, width // 2
+            if len(self.norms) == POOLED_IN_MAPS:
+                self.map_shape = (channels, height, width)
         self.width = channels * height * width
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Embed ``pixels`` ``[n, C, H, W]`` as ``[n, width]``."""
+        return self._convolve(inputs, pooled=BLOCKS).flatten(1)
+
+    def forward_map(self, inputs: Inputs) -> Tensor:
+        """Embed ``pixels`` as ``[n, channels, H / 4, W / 4]``: the last two blocks do not pool."""
+        return self._convolve(inputs, pooled=POOLED_IN_MAPS)
+
+    def _convolve(self, inputs: Inputs, pooled: int) -> Tensor:
         x = channels_last(unit(inputs, next(self.parameters()).dtype))
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+        for block, (convolution, norm) in enumerate(
+            zip(self.convolutions, self.norms, strict=True)
+        ):
             x = norm(convolution(x))
-            if min(x.shape[-2:]) > 1:
+            if block < pooled and min(x.shape[-2:]) > 1:
                 x = F.max_pool2d(x, 2)
             x = F.relu(x)
-        return x.flatten(1)
+        return x
 
     def forward_copies(self, weights: Mapping[str, Tensor], inputs: Inputs) -> Tensor:
         """Embed ``pixels`` ``[T, n, C, H, W]`` with ``T`` copies of the weights: ``[T, n, width]``.

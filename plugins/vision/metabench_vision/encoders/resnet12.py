@@ -57,12 +57,15 @@ class ResNet12(Encoder):
 
     def __init__(self, spec: InputSpec, *, channels: tuple[int, ...] = (64, 160, 320, 640)) -> None:
         super().__init__()
-        before, _, _ = image_shape(spec)
+        before, height, width = image_shape(spec)
         self.blocks = nn.Sequential()
         for after in channels:
             self.blocks.append(Block(before, after))
             before = after
+            if min(height, width) > 1:
+                height, width = height // 2, width // 2
         self.width = before
+        self.map_shape = (before, height, width)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(
@@ -72,6 +75,10 @@ class ResNet12(Encoder):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Embed ``pixels`` ``[n, C, H, W]`` as ``[n, width]``."""
+        return self.forward_map(inputs).mean((2, 3))
+
+    def forward_map(self, inputs: Inputs) -> Tensor:
+        """Embed ``pixels`` as ``[n, width, H / 16, W / 16]``: what ``forward`` averages."""
         pixels = unit(inputs, next(self.parameters()).dtype).mul(2).sub(1)
         maps: Tensor = self.blocks(channels_last(pixels))
-        return maps.mean((2, 3))
+        return maps

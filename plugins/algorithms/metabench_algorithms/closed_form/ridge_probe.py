@@ -14,7 +14,7 @@ from metabench.learners.contracts import (
     Support,
     one_hot,
 )
-from metabench_algorithms._linear import centred, linear_predictor, prepare
+from metabench_algorithms.shared.linear import centred, linear_predictor, prepare
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metabench.learners.contracts import Predictor
-from metabench_algorithms._compare import unit
+from metabench_algorithms.shared.compare import unit
 
 
 def prepare(x: Tensor, *, normalize: bool) -> Tensor:

@@ -15,14 +15,7 @@ from metabench.learners.contracts import (
     TaskSpec,
     task_loss,
 )
-from metabench_algorithms._gradient import (
-    GradientHyperparameters,
-    check_way,
-    meta_head,
-    rate_of,
-    steps_of,
-)
-from metabench_algorithms._inner_loop import (
+from metabench_algorithms.gradient.inner_loop import (
     Weights,
     can_embed_copies,
     embed_copies,
@@ -30,7 +23,14 @@ from metabench_algorithms._inner_loop import (
     inner_loop,
     usable,
 )
-from metabench_algorithms._targets import TargetScale
+from metabench_algorithms.gradient.settings import (
+    GradientHyperparameters,
+    check_way,
+    meta_head,
+    rate_of,
+    steps_of,
+)
+from metabench_algorithms.shared.targets import TargetScale
 
 HEAD = "@head"  # no parameter of an encoder starts like that
 AT_ONCE = 2**19  # weights in the copies that are adapted together: 4 copies of Conv4
@@ -49,6 +49,7 @@ class MAML(Algorithm[Inputs]):
     """
 
     Hyperparameters = GradientHyperparameters
+    label_equivariant = False
 
     def __init__(self, task: TaskSpec, hyper: GradientHyperparameters | None = None) -> None:
         super().__init__(task, hyper)

@@ -16,8 +16,8 @@ from metabench.learners.contracts import (
     Support,
     one_hot,
 )
-from metabench_algorithms._distance import squared_euclidean, tanimoto_kernel
-from metabench_algorithms._marginal import Fit, fit_fixed, fit_scaled
+from metabench_algorithms.shared.distance import squared_euclidean, tanimoto_kernel
+from metabench_algorithms.shared.marginal import Fit, fit_fixed, fit_scaled
 
 NOISE_OF_LABELS = 0.1
 NOISE_OF_VALUES = 0.01

@@ -20,7 +20,7 @@ from metabench.learners.contracts import (
     class_means,
     one_hot,
 )
-from metabench_algorithms._targets import TargetScale
+from metabench_algorithms.shared.targets import TargetScale
 
 LEAST_DEVIATION = 0.1
 

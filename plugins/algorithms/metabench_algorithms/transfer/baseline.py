@@ -14,7 +14,7 @@ from metabench.learners.contracts import (
     Support,
     one_hot,
 )
-from metabench_algorithms._linear import linear_predictor
+from metabench_algorithms.shared.linear import linear_predictor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,7 @@ class Baseline(Algorithm[Tensor]):
     """
 
     Hyperparameters = BaselineHyperparameters
+    support_order_free = False
 
     def adapt(self, support: Support[Tensor]) -> Predictor[Tensor]:
         """Train a head: ``[B, Q, d] -> [B, Q, way]`` logits."""

@@ -14,14 +14,14 @@ from metabench.learners.contracts import (
     one_hot,
     task_loss,
 )
-from metabench_algorithms._gradient import (
+from metabench_algorithms.gradient.settings import (
     GradientHyperparameters,
     check_way,
     meta_head,
     rate_of,
     steps_of,
 )
-from metabench_algorithms._targets import TargetScale
+from metabench_algorithms.shared.targets import TargetScale
 
 
 class ANIL(Algorithm[Tensor]):
@@ -34,6 +34,7 @@ class ANIL(Algorithm[Tensor]):
     """
 
     Hyperparameters = GradientHyperparameters
+    label_equivariant = False
 
     def __init__(self, task: TaskSpec, hyper: GradientHyperparameters | None = None) -> None:
         super().__init__(task, hyper)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from metabench.learners.contracts import Algorithm, Hyperparameters, Predictor, Support, TaskSpec
-from metabench_algorithms._compare import class_logsumexp, cosine
-from metabench_algorithms._context import QueryContext, SupportContext
+from metabench_algorithms.metric.context import QueryContext, SupportContext
+from metabench_algorithms.shared.compare import class_logsumexp, cosine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ class MatchingNet(Algorithm[Tensor]):
 
     def __init__(self, task: TaskSpec, hyper: MatchingNetHyperparameters | None = None) -> None:
         super().__init__(task, hyper)
+        self.support_order_free = not self.hyper.fce  # an LSTM reads the support
         if self.hyper.fce:
             width = min(task.width, self.hyper.context_width)
             wide = task.width > width

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from metabench.learners.contracts import Algorithm, Predictor, Support
-from metabench_algorithms._compare import class_max, cosine
+from metabench_algorithms.shared.compare import class_max, cosine
 
 BELOW_ANY_COSINE = -2.0
 

@@ -18,7 +18,7 @@ from metabench.learners.contracts import (
     TaskSpec,
     one_hot,
 )
-from metabench_algorithms._distance import DISTANCES, similarity
+from metabench_algorithms.shared.distance import DISTANCES, similarity
 
 CANDIDATES = (4, 8, 16, 32, 64, 128)
 TIED = 1e-9  # relative difference of two distances that are taken for equal

@@ -13,8 +13,8 @@ from metabench.learners.contracts import (
     Support,
     one_hot,
 )
-from metabench_algorithms._linear import centred, linear_predictor, prepare, span
-from metabench_algorithms._logistic import fit_logistic
+from metabench_algorithms.shared.linear import centred, linear_predictor, prepare, span
+from metabench_algorithms.shared.logistic import fit_logistic
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from metabench_algorithms._compare import cosine, negative_squared_distance
+from metabench_algorithms.shared.compare import cosine, negative_squared_distance
 
 SAME = 1e-12  # of the squared lengths: closer than the digits of float32, rounding of equal points
 

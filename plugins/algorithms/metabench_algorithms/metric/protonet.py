@@ -14,7 +14,7 @@ from metabench.learners.contracts import (
     Support,
     class_means,
 )
-from metabench_algorithms._compare import negative_squared_distance
+from metabench_algorithms.shared.compare import negative_squared_distance
 
 
 @dataclass(frozen=True, kw_only=True)

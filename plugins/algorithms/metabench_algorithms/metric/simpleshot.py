@@ -13,7 +13,7 @@ from metabench.learners.contracts import (
     TaskSpec,
     class_means,
 )
-from metabench_algorithms._compare import negative_squared_distance, unit
+from metabench_algorithms.shared.compare import negative_squared_distance, unit
 
 
 class SimpleShot(Algorithm[Tensor]):

@@ -1,0 +1,1 @@
+"""References: learners of single tasks, on frozen or pre-trained features."""

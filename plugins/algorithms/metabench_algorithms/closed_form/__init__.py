@@ -1,0 +1,1 @@
+"""Learners whose adaptation is the exact solution of a small problem."""

@@ -1,0 +1,1 @@
+"""Gradient-based learners: adaptation descends the support loss."""

@@ -1,0 +1,1 @@
+"""Learners whose network reads the support set: memories, processes, attention."""

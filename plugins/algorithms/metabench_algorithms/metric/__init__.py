@@ -1,0 +1,1 @@
+"""Metric learners: a query is compared with the support set."""

@@ -1,0 +1,1 @@
+"""Learners that read all unlabelled queries of a task at once."""

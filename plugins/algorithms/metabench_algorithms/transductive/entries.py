@@ -1,0 +1,7 @@
+"""Descriptors of the transductive learners."""
+
+from __future__ import annotations
+
+from metabench.hookspecs import AlgorithmInfo
+
+TRANSDUCTIVE: tuple[AlgorithmInfo, ...] = ()

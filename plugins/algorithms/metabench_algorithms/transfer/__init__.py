@@ -1,0 +1,1 @@
+"""Learners that fine-tune what supervised pre-training has learned."""

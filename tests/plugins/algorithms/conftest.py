@@ -1,0 +1,1 @@
+"""Makes `alg_cases` importable from the folders of the families."""
