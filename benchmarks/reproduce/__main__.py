@@ -1,0 +1,47 @@
+"""Run the suites that repeat published numbers, and make the table and the page from the records.
+
+``METABENCH_DATA=... python benchmarks/reproduce --store DIR`` runs what is missing: an interrupted
+run resumes. ``--page-only`` makes the table and the page from what the store holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from page import page
+from table import compare, write
+
+from metabench.runs.store import Store
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+SUITES = {path.stem: path for path in sorted((HERE / "suites").glob("*.toml"))}
+
+
+def main() -> None:
+    """Parse the command line and carry it out."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--suites", nargs="*", choices=SUITES, default=list(SUITES))
+    parser.add_argument("--page-only", action="store_true", help="run nothing")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help="after --: flags of metabench run")
+    chosen = parser.parse_args()
+    failed = 0
+    for name in [] if chosen.page_only else chosen.suites:
+        command = [sys.executable, "-m", "metabench", "run", "--suite", str(SUITES[name])]
+        command += ["--store", str(chosen.store), "--timeout", "0", *chosen.rest[1:]]
+        failed |= subprocess.run(command, check=False).returncode
+    comparisons = compare(Store(chosen.store.resolve(), only_read=True))
+    write(ROOT / "leaderboards" / "reproduction" / "reproduction.csv", comparisons)
+    (ROOT / "docs" / "reproduction.md").write_text(page(comparisons), "utf-8")
+    for one in comparisons:
+        if one.verdict != "not run":
+            print(f"{one.source} {one.way}w{one.shot} {one.method}: {one.ours} {one.verdict}")
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Published numbers beside ours: one row per setting, from the records of a store."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from metabench.leaderboard.evidence import Scored
+from metabench.leaderboard.row import Row
+from metabench.leaderboard.tables import build_tables
+from metabench.runs.record import Record
+from metabench.runs.store import Store
+
+PUBLISHED = Path(__file__).parent / "published.csv"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One published setting; the fields are the columns of the CSV, in order.
+
+    Numbers are in the unit of the publication: accuracy in percent, gains in average precision as
+    they are.
+
+    Attributes:
+        source: The source.
+        way: Classes per episode.
+        shot: Support examples per class; in task pools the support size.
+        method: As its authors call it.
+        metric: The metric.
+        paper: The published number, if there is one.
+        paper_by: Who published it.
+        rerun: Numbers of independent reruns, joined by ``; ``.
+        rerun_by: Whose they are.
+        ours: Our mean, if the setting was run.
+        ci95_low: Lower end of its 95 % interval.
+        ci95_high: Upper end.
+        ci_over: What the interval lets vary.
+        margin: How far ours may lie from the paper or from a rerun.
+        verdict: ``within`` the margin of one of them, ``above`` or ``below`` all of them, or
+            ``not run``.
+        algorithm: The suite's variant.
+        encoder: The encoder.
+        examples: Meta-training examples seen, mean over seeds.
+        train_seconds: Time in meta-training, mean over seeds.
+        device: Where it ran.
+        precision: Of the arithmetic.
+        seeds: Number of seeds.
+        protocol_digest: SHA-256 of what the protocol fixes.
+        episodes_digest: Equal digest, equal test episodes.
+    """
+
+    source: str
+    way: str
+    shot: str
+    method: str
+    metric: str
+    paper: str
+    paper_by: str
+    rerun: str
+    rerun_by: str
+    ours: str
+    ci95_low: str
+    ci95_high: str
+    ci_over: str
+    margin: str
+    verdict: str
+    algorithm: str
+    encoder: str
+    examples: str
+    train_seconds: str
+    device: str
+    precision: str
+    seeds: str
+    protocol_digest: str
+    episodes_digest: str
+
+
+def compare(store: Store) -> list[Comparison]:
+    """Put every published setting beside the store's records.
+
+    Args:
+        store: Where `benchmarks/reproduce` ran the suites.
+
+    Returns:
+        One comparison per line of ``published.csv``, in its order.
+    """
+    scored = [store.scored(record) for record in store.scan()]
+    with PUBLISHED.open(encoding="utf-8", newline="") as file:
+        return [_compare(line, scored) for line in csv.DictReader(file)]
+
+
+def write(path: Path, comparisons: Iterable[Comparison]) -> None:
+    """Write the CSV."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(field.name for field in fields(Comparison))
+        writer.writerows(vars(comparison).values() for comparison in comparisons)
+
+
+def _compare(line: dict[str, str], scored: list[Scored]) -> Comparison:
+    found = list(_matching(line, scored))
+    tables = build_tables(found).rows if found else ()
+    row = tables[0] if len(tables) == 1 and tables[0].mean is not None else None
+    if len(tables) > 1:
+        raise SystemExit(
+            f"{line['source']} {line['way']}-way {line['shot']}-shot {line['ours']}: the store "
+            "holds several protocols or source digests; remove the older records"
+        )
+    unit = float(line["unit"])
+    return Comparison(
+        **{name: line[name] for name in ("source", "way", "shot", "method", "metric")},
+        **{name: line[name] for name in ("paper", "paper_by", "rerun", "rerun_by", "margin")},
+        algorithm=line["ours"],
+        encoder=line["encoder"],
+        verdict="not run" if row is None else _verdict(line, _scaled(row.mean, unit)),
+        **_measured(row, unit),
+        **_costs([one.record for one in found] if row else []),
+    )
+
+
+def _matching(line: dict[str, str], scored: list[Scored]) -> Iterator[Scored]:
+    for one in scored:
+        cell = one.record.cell
+        place = (cell.source, cell.way, cell.shot, cell.algorithm, cell.encoder)
+        if place == tuple(line[name] for name in ("source", "way", "shot", "ours", "encoder")):
+            yield one
+
+
+def _scaled(value: float | None, unit: float) -> float:
+    assert value is not None
+    return value / unit
+
+
+def _measured(row: Row | None, unit: float) -> dict[str, str]:
+    names = ("ours", "ci95_low", "ci95_high", "ci_over", "seeds", "protocol_digest")
+    if row is None:
+        return dict.fromkeys((*names, "episodes_digest"), "")
+    digits = 2 if unit < 1 else 4
+    numbers = {"ours": row.mean, "ci95_low": row.ci95_low, "ci95_high": row.ci95_high}
+    return {
+        **{
+            name: "" if value is None else f"{value / unit:.{digits}f}"
+            for name, value in numbers.items()
+        },
+        "ci_over": row.ci_over or "",
+        "seeds": str(row.seeds),
+        "protocol_digest": row.protocol_digest,
+        "episodes_digest": row.episodes_digest,
+    }
+
+
+def _costs(records: list[Record]) -> dict[str, str]:
+    if not records:
+        return dict.fromkeys(("examples", "train_seconds", "device", "precision"), "")
+    examples = sum(record.cost.examples_seen or 0 for record in records) / len(records)
+    seconds = sum(record.cost.train_seconds or 0 for record in records) / len(records)
+    return {
+        "examples": f"{examples:.0f}",
+        "train_seconds": f"{seconds:.0f}",
+        "device": " + ".join(sorted({str(r.provenance.get("device", "")) for r in records})),
+        "precision": " + ".join(sorted({str(r.key_parts.get("precision", "")) for r in records})),
+    }
+
+
+def _verdict(line: dict[str, str], ours: float) -> str:
+    known = [float(text) for text in (line["paper"], *line["rerun"].split("; ")) if text]
+    margin = float(line["margin"])
+    if any(abs(ours - other) <= margin for other in known):
+        return "within"
+    return "above" if ours > max(known) else "below" if ours < min(known) else "between"
