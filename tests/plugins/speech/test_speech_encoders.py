@@ -147,3 +147,16 @@ def test_other_inputs_are_a_mistake_of_the_author():
     spec = InputSpec("image", {"pixels": (1, 8, 8)}, {"pixels": torch.uint8})
     with pytest.raises(ValueError, match="waveform"):
         MelConv4(spec)
+
+
+@pytest.mark.parametrize("kind", [MelConv4, MelResNet12])
+@pytest.mark.parametrize("samples", [4_000, 16_000, 40_000])
+def test_maps_have_the_stated_shape(kind, samples):
+    inputs = audio(3, samples)
+    small = {"channels": (4, 4, 8, 8)} if kind is MelResNet12 else {}
+    encoder = build(kind, inputs, **small).eval()
+    prepared = encoder.prepare(inputs, torch.arange(2))
+    maps = encoder.forward_map(prepared)
+    assert maps.shape == (3, *encoder.map_shape)
+    if kind is MelResNet12:
+        torch.testing.assert_close(maps.mean((2, 3)), encoder(prepared))

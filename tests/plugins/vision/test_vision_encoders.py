@@ -148,3 +148,22 @@ def test_pixels_are_the_image():
 def test_something_else_than_images_is_refused():
     with pytest.raises(ValueError, match="pixels"):
         Conv4(InputSpec("image", {"tokens": (12,)}, {"tokens": torch.int64}))
+
+
+@pytest.mark.parametrize("build", [Conv4, small_resnet], ids=["conv4", "resnet12"])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 84, 84), (1, 1, 1), (2, 5, 40)])
+def test_maps_have_the_stated_shape_and_the_same_weights(build, shape):
+    encoder = build(spec(*shape)).eval()
+    inputs = {"pixels": images(3, *shape)}
+    with torch.inference_mode():
+        maps, vectors = encoder.forward_map(inputs), encoder(inputs)
+    assert maps.shape == (3, *encoder.map_shape)
+    assert maps.isfinite().all()
+    if build is small_resnet:
+        torch.testing.assert_close(maps.mean((2, 3)), vectors)
+
+
+def test_map_of_conv4_is_the_one_of_the_papers():
+    """Relation networks and DN4 pool after the first two of four blocks."""
+    assert Conv4(spec(1, 28, 28)).map_shape == (64, 7, 7)
+    assert Conv4(spec(3, 84, 84)).map_shape == (64, 21, 21)

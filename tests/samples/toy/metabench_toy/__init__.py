@@ -85,6 +85,14 @@ def metabench_encoders():
         target="metabench_toy.parts:Bytes",
     )
     yield EncoderInfo(
+        name="toy-map",
+        summary="a linear layer that also gives a map",
+        modalities=("points",),
+        trainable=True,
+        feature_map=True,
+        target="metabench_toy.parts:Mapped",
+    )
+    yield EncoderInfo(
         name="toy-prepared",
         summary="a linear layer on standardised coordinates",
         modalities=("points",),
@@ -100,6 +108,21 @@ def metabench_algorithms():
         summary="nearest class mean",
         target="metabench_toy.parts:NearestMean",
     )
+    yield AlgorithmInfo(
+        name="staged-mean",
+        summary="nearest class mean in a space that is pre-trained first, with a learned scale",
+        target="metabench_toy.parts:ScaledMean",
+        recipe="supervised+episodic",
+        suites=("trouble",),
+    )
+    for name, features in (("map-mean", "map"), ("either-mean", "map-if-any")):
+        yield AlgorithmInfo(
+            name=name,
+            summary="nearest class mean of flattened maps",
+            target="metabench_toy.parts:MapMean",
+            features=features,
+            suites=("trouble",),
+        )
     for name, summary in (
         ("raiser", "raises while it adapts"),
         ("killer", "kills its own process"),

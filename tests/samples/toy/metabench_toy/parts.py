@@ -44,6 +44,13 @@ class Linear(Encoder):
         return self.layer(inputs["points"])
 
 
+class Mapped(Linear):
+    map_shape = (4, 2, 2)
+
+    def forward_map(self, inputs):
+        return self.layer(inputs["points"]).unflatten(1, self.map_shape)
+
+
 class Plain(Encoder):
     def __init__(self, spec):
         super().__init__()
@@ -74,6 +81,25 @@ class NearestMean(EpisodeAlgorithm):
     def adapt_episode(self, x, y, way):
         means = torch.stack([x[y == label].mean(0) for label in range(way)])
         return lambda query: -torch.cdist(query, means)
+
+
+class ScaledMean(Algorithm):
+    def __init__(self, task, hyper=None):
+        super().__init__(task, hyper)
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def adapt(self, support):
+        means = class_means(support)
+        return lambda query: -self.scale * torch.cdist(query, means)
+
+
+class MapMean(Algorithm):
+    def adapt(self, support):
+        shape = self.task.map_shape
+        if tuple(support.x.shape[2:]) != (shape or (self.task.width,)):
+            raise ValueError(f"{tuple(support.x.shape)} for {shape}")
+        means = class_means(dataclasses.replace(support, x=support.x.flatten(2)))
+        return lambda query: -torch.cdist(query.flatten(2), means)
 
 
 class Troublesome(Algorithm):
