@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 from itertools import combinations
 
@@ -209,6 +209,7 @@ class TaskData:
     modality: str
     inputs: Mapping[str, torch.Tensor]
     splits: Mapping[str, Pool]
+    _: KW_ONLY
     groups: IntArray | None = None
     lists: IntArray | None = None
     notes: tuple[str, ...] = ()

@@ -140,7 +140,7 @@ def pooled(
         pools[split] = ClassPool.from_labels(labels, dict(enumerate(names, first)))
         first += len(names)
     inputs = {"waveform": torch.from_numpy(padded), "length": torch.from_numpy(length)}
-    return TaskData(MODALITY, inputs, pools, own, tuple(notes))
+    return TaskData(MODALITY, inputs, pools, groups=own, notes=tuple(notes))
 
 
 def _check_classes(

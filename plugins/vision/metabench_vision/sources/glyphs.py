@@ -123,7 +123,8 @@ def glyphs(context: SourceContext) -> TaskData:
         splits[split] = ClassPool(tuple(map(class_name, characters)), tuple(members))
     freetype = features.version("freetype2")
     note = f"fonts of matplotlib {mpl.__version__}, rendered by FreeType {freetype}"
-    return TaskData("image", {"pixels": torch.from_numpy(pixels)}, splits, groups, (note,))
+    inputs = {"pixels": torch.from_numpy(pixels)}
+    return TaskData("image", inputs, splits, groups=groups, notes=(note,))
 
 
 def class_name(character: str) -> str:

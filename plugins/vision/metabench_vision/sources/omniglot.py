@@ -88,7 +88,7 @@ def omniglot(context: SourceContext, *, rotations: bool = True) -> TaskData:
         splits[split] = ClassPool(names, tuple(members[start:stop]))
         start = stop
     groups = np.tile(np.arange(DRAWERS, dtype=np.int64), len(every))
-    return TaskData("image", {"pixels": torch.from_numpy(pixels)}, splits, groups)
+    return TaskData("image", {"pixels": torch.from_numpy(pixels)}, splits, groups=groups)
 
 
 def rotate(images: Pixels, degrees: int) -> Pixels:

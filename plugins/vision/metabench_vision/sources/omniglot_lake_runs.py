@@ -57,7 +57,8 @@ def omniglot_lake_runs(context: SourceContext) -> TaskData:
     groups = np.full(len(pixels), -1, np.int64)
     groups[: len(background)] = np.tile(np.arange(DRAWERS), len(names))
     note = "support and query of each test run are fixed upstream, by different drawers"
-    return TaskData("image", {"pixels": torch.from_numpy(pixels)}, splits, groups, (note,))
+    inputs = {"pixels": torch.from_numpy(pixels)}
+    return TaskData("image", inputs, splits, groups=groups, notes=(note,))
 
 
 def _runs(context: SourceContext, first: int) -> tuple[Pixels, tuple[Task, ...]]:
