@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -173,6 +173,8 @@ def _drafts_of_source(
         make_part(catalogue.metric(name), name)
         for name in dict.fromkeys((info.metric, *info.other_metrics))
     )
+    if request.encoders and not _placed(request.encoders, entry.encoders, suite, "encoders"):
+        return
     encoders: list[EncoderPart | None] = [
         make_part(catalogue.encoder(name), name) for name in _encoders(choice, entry, info.modality)
     ]
@@ -193,7 +195,8 @@ def _drafts_of_source(
 
 
 def _encoders(choice: _Choice, entry: SuiteEntry, modality: str) -> tuple[str, ...]:
-    if names := choice.request.encoders or entry.encoders:
+    asked = _placed(choice.request.encoders, entry.encoders, choice.suite, "encoders")
+    if names := asked or entry.encoders:
         return names
     usable = {
         name: found.info
@@ -206,15 +209,28 @@ def _encoders(choice: _Choice, entry: SuiteEntry, modality: str) -> tuple[str, .
 
 
 def _algorithms(choice: _Choice, entry: SuiteEntry) -> tuple[str, ...]:
-    return (
-        choice.request.algorithms
-        or entry.algorithms
-        or tuple(
-            name
-            for name, found in choice.catalogue.algorithms.items()
-            if {choice.suite.name, ANY} & set(found.info.suites)
-        )
+    if asked := choice.request.algorithms:
+        return _placed(asked, entry.algorithms, choice.suite, "algorithms")
+    return entry.algorithms or tuple(
+        name
+        for name, found in choice.catalogue.algorithms.items()
+        if {choice.suite.name, ANY} & set(found.info.suites)
     )
+
+
+def _placed(
+    asked: Sequence[str],
+    own: Sequence[str],
+    suite: Suite,
+    kind: Literal["encoders", "algorithms"],
+) -> tuple[str, ...]:
+    """Return what is asked for and not placed by the suite in other entries only.
+
+    An entry that names its algorithms fits its budget and shots to them; what no entry names, or an
+    entry without names, goes anywhere.
+    """
+    placed = {name for entry in suite.entries for name in getattr(entry, kind)} if own else set()
+    return tuple(name for name in asked if name in own or name not in placed)
 
 
 def _verdict(

@@ -353,3 +353,34 @@ def test_a_suite_that_names_what_is_not_there(suite, old, new, said):
         plan(suite(SUITE.replace(old, new)))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_what_a_suite_places_runs_only_there(tmp_path):
+    (tmp_path / "own.toml").write_text(
+        """
+name = "own"
+shots = [1]
+[[entries]]
+sources = ["blobs"]
+encoders = ["linear"]
+algorithms = ["maml"]
+protocol = { budget = 10 }
+[[entries]]
+sources = ["blobs"]
+encoders = ["plain"]
+algorithms = ["protonet"]
+protocol = { budget = 20 }
+"""
+    )
+
+    def planned(**request):
+        cells = plan({"suite": str(tmp_path / "own.toml"), **request}).values()
+        return {(c.task.cell.encoder, c.task.cell.algorithm, c.task.protocol.budget) for c in cells}
+
+    both = {("linear", "maml", 10), ("plain", "protonet", 20)}
+    assert planned() == both
+    assert planned(algorithms=("maml", "protonet")) == both
+    assert planned(algorithms=("protonet",)) == {("plain", "protonet", 20)}
+    assert planned(encoders=("linear",)) == {("linear", "maml", 10)}
+    anywhere = {("none", "chance", 10), ("none", "chance", 20)}
+    assert planned(algorithms=("chance", "maml")) == {("linear", "maml", 10), *anywhere}
