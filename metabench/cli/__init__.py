@@ -15,6 +15,7 @@ COMMANDS = {
         "metabench.cli.leaderboard:leaderboard",
         "Build, verify, merge and compare leaderboards.",
     ),
+    "audit": ("metabench.cli.audit:audit", "Check that algorithms do what they declare."),
     "why": ("metabench.cli.why:why", "Explain why a cell is found, missing or stale."),
     "data": ("metabench.cli.data:data", "List, check and fetch the data files of the sources."),
     "plugin": ("metabench.cli.plugin:plugin", "List plugins."),

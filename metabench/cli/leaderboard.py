@@ -27,14 +27,16 @@ def leaderboard() -> None:
 )  # fmt: skip
 def build(*, store: Path, out: Path) -> None:
     """Build the tables from every record of a store."""
+    from metabench.leaderboard.audits import read_audits
     from metabench.leaderboard.build import write_leaderboards
     from metabench.runs.store import Store
 
     if not (store / "records").is_dir():
         raise UsageError(f"{store} holds no records; `metabench run --store {store}` makes some")
     opened = Store(store.resolve())
-    written = write_leaderboards((opened.scored(record) for record in opened.scan()), out)
-    for text in (*opened.quarantined, *written.tables.messages):
+    audits, damaged = read_audits(opened.root)
+    written = write_leaderboards((opened.scored(record) for record in opened.scan()), out, audits)
+    for text in (*opened.quarantined, *damaged, *written.tables.messages):
         click.echo(f"metabench: warning: {text}", err=True)
     for path in written.paths:
         click.echo(f"table   {path}")

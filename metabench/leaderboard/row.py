@@ -54,7 +54,7 @@ class Row:
         protocol: The protocol's name.
         protocol_digest: SHA-256 of what the protocol fixes.
         episodes_digest: Equal digest, equal test episodes.
-        reason: Why there is no number.
+        reason: Why there is no number, or what an audit found against ``inductive``.
         other_metrics: Further metrics and the metric on subsets of the tasks, means over seeds, as
             ``auroc=0.7312; nmse (inside)=0.4188``.
     """

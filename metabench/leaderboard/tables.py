@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metabench.leaderboard.audits import Audited
 from metabench.leaderboard.diff import describe_difference
 from metabench.leaderboard.evidence import Evidence, Scored, gather
 from metabench.leaderboard.intervals import intervals
@@ -91,7 +92,7 @@ class Tables:
         return tuple(row for row in self.rows if row.domain == domain)
 
 
-def build_tables(scored: Iterable[Scored]) -> Tables:
+def build_tables(scored: Iterable[Scored], audited: Audited | None = None) -> Tables:
     """Reduce records to ranked rows.
 
     Rows are ranked only among rows of equal source, protocol digest and episodes digest; where a
@@ -99,13 +100,17 @@ def build_tables(scored: Iterable[Scored]) -> Tables:
 
     Args:
         scored: Every planned cell's record, in any order.
+        audited: What audits found of the algorithms.
 
     Returns:
         One row per (domain, source, protocol digest, encoder, algorithm).
     """
     evidence, messages = gather(scored)
     found = intervals([piece.scores for piece in evidence])
-    entries = [_entry(row_of(*pair), pair[0]) for pair in zip(evidence, found, strict=True)]
+    rows = [row_of(*pair) for pair in zip(evidence, found, strict=True)]
+    if audited is not None:
+        rows = [audited.mark(row, e.records) for row, e in zip(rows, evidence, strict=True)]
+    entries = [_entry(*pair) for pair in zip(rows, evidence, strict=True)]
     blocks: dict[BlockKey, list[int]] = defaultdict(list)
     for position, entry in enumerate(entries):
         if entry.block is not None:

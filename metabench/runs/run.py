@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from metabench.atomic import write_text
 from metabench.errors import MetabenchError
+from metabench.leaderboard.audits import read_audits
 from metabench.leaderboard.build import Written, write_leaderboards
 from metabench.registry.catalogue import Problem
 from metabench.runs.estimate import Estimator
@@ -59,7 +60,7 @@ def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
     """
     watcher = watcher or Watcher()
     session = Session.start(request)
-    _report_problems(session, watcher)
+    report_problems(session, watcher)
     everything = draft_cells(request, session.catalogue)
     drafts = shard_of(everything, request.shard)
     store = session.store
@@ -68,16 +69,18 @@ def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
     lazy = LazyExecutor(lambda: session.executor(len(drafts)))
     try:
         knowledge = session.known(drafts)
-        _try_device(session, lazy, watcher)
-        _prepare(session, drafts, knowledge, lazy, watcher)
+        try_device(session, lazy, watcher)
+        prepare(session, drafts, knowledge, lazy, watcher)
         planned = [resolve(draft, knowledge, session.place) for draft in drafts]
         records, reused = _answer(session, planned, lazy, watcher)
     finally:
         lazy.close()
     shown = records + _of_other_shards(session, everything, drafts)
-    for text in dict.fromkeys(store.quarantined):
+    audits, damaged = read_audits(store.root)
+    for text in dict.fromkeys([*store.quarantined, *damaged]):
         watcher.message(text)
-    written = write_leaderboards([store.scored(record) for record in shown], request.tables)
+    scored = [store.scored(record) for record in shown]
+    written = write_leaderboards(scored, request.tables, audits)
     session.catalogue.notify(
         "metabench_run_finished",
         store=str(store.root),
@@ -86,7 +89,9 @@ def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
     return RunResult(records, reused, written)
 
 
-def _report_problems(session: Session, watcher: Watcher) -> None:
+def report_problems(session: Session, watcher: Watcher) -> None:
+    """Tell the watcher what is wrong with the plugins, now and later."""
+
     def tell(problem: Problem) -> None:
         watcher.message(str(problem))
 
@@ -95,7 +100,7 @@ def _report_problems(session: Session, watcher: Watcher) -> None:
     session.catalogue.on_problem = tell
 
 
-def _try_device(session: Session, executor: LazyExecutor, watcher: Watcher) -> None:
+def try_device(session: Session, executor: LazyExecutor, watcher: Watcher) -> None:
     """Refuse a device that does not exist, once and before any cell; workers have torch."""
     place = session.place
     if place.device in {"auto", "cpu"}:
@@ -106,7 +111,7 @@ def _try_device(session: Session, executor: LazyExecutor, watcher: Watcher) -> N
             raise outcome.error
 
 
-def _prepare(
+def prepare(
     session: Session,
     drafts: Sequence[Draft],
     known: Knowledge,
@@ -194,7 +199,7 @@ def _answer(
         )
         for number, (task, weight) in enumerate(zip(open_tasks, seconds, strict=True))
     ]
-    clock = _Clock({job.label: job.weight for job in jobs}, session.workers)
+    clock = _Clock(jobs, session.workers)
     for outcome in executor.outcomes(jobs):
         if outcome is None:
             active = executor.active()
@@ -231,14 +236,14 @@ class _Clock:
     past that nothing is known.
 
     Args:
-        weights: Estimated seconds of each job, by label.
+        jobs: The jobs, with their estimated seconds.
         workers: How many jobs run at once.
     """
 
-    def __init__(self, weights: Mapping[str, float], workers: int) -> None:
+    def __init__(self, jobs: Sequence[Job], workers: int) -> None:
         self._started = time.monotonic()
-        self._weights = weights
-        self._total = sum(weights.values())
+        self._weights = {job.label: job.weight for job in jobs}
+        self._total = sum(job.weight for job in jobs)  # two budgets of a suite may share a label
         self._workers = workers
         self._done = 0.0
         self.count = 0
@@ -253,7 +258,7 @@ class _Clock:
             self._weights.get(one.label, 0.0) * one.done / max(one.total, 1) for one in active
         ]
         if done := self._done + sum(running):
-            return elapsed * (self._total - done) / done
+            return elapsed * max(self._total - done, 0.0) / done
         rest = self._total / self._workers - elapsed
         return rest if rest > 0 else None
 

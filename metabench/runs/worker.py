@@ -67,8 +67,16 @@ def run_cell(task: CellTask, report: Report) -> Record:
 
 
 @dataclass(frozen=True)
-class _Built:
-    """A model ready to be trained."""
+class Built:
+    """A model with all that it is trained and tested on.
+
+    Attributes:
+        model: Encoder and algorithm.
+        problem: Prepared inputs.
+        hyper: The algorithm's settings.
+        sampler: The test episodes.
+        metric: The metric's function.
+    """
 
     model: FewShotModel
     problem: Problem
@@ -77,7 +85,33 @@ class _Built:
     metric: Any
 
 
-def _run(task: CellTask, store: Store, started: datetime, report: Report) -> Record:
+@dataclass(frozen=True)
+class Ready:
+    """A cell whose model may be tested.
+
+    Attributes:
+        data: The source.
+        built: The model, trained, with its test episodes.
+        log: How it was trained.
+        shared: Whether another cell had trained its weights already.
+    """
+
+    data: TaskData
+    built: Built
+    log: TrainingLog
+    shared: bool
+
+
+def make_ready(task: CellTask, report: Report) -> Ready:
+    """Load a cell's source, build its model, and train it or find its weights.
+
+    Args:
+        task: The cell.
+        report: Called with the stage ``train``, what is done and the total.
+
+    Raises:
+        MetabenchError: If the source or the encoder is not what it was when the cell was planned.
+    """
     data = load_source(task.source, task.place)
     if data.digest != task.source_digest:
         source_index(task.place.store, task.source, task.place.data).unlink(missing_ok=True)
@@ -86,7 +120,13 @@ def _run(task: CellTask, store: Store, started: datetime, report: Report) -> Rec
     built = _build(task, data)
     log, shared = _train(task, data, built, lambda done, total: report("train", done, total))
     _seed(task.cell.seed)  # whether this cell trained the weights or found them must not matter
-    _fit_features(data, built)
+    fit_features(data, built)
+    return Ready(data, built, log, shared)
+
+
+def _run(task: CellTask, store: Store, started: datetime, report: Report) -> Record:
+    ready = make_ready(task, report)
+    built = ready.built
     total = built.sampler.test_episodes(task.protocol.episodes)
     outcome = evaluate(
         built.model,
@@ -115,8 +155,8 @@ def _run(task: CellTask, store: Store, started: datetime, report: Report) -> Rec
             undefined_episodes=int((~defined).sum()),
             other_metrics=_other_means(task.cell.metric, built.sampler.pool, outcome),
             episodes_digest=digest,
-            cost=_cost(built, log, outcome, shared=shared),
-            training=_training_notes(task, data, built, log),
+            cost=_cost(built, ready.log, outcome, shared=ready.shared),
+            training=_training_notes(task, ready),
             provenance=provenance(
                 task,
                 started,
@@ -201,7 +241,7 @@ def _with_limits(task: CellTask, ways: list[int], outcome: Evaluation) -> Cell:
     return task.cell.model_copy(update=limits)
 
 
-def _build(task: CellTask, data: TaskData) -> _Built:
+def _build(task: CellTask, data: TaskData) -> Built:
     compute = Compute.choose(task.place.device, task.place.precision)
     seed, protocol = task.cell.seed, task.protocol
     sampler = EpisodeSampler(
@@ -241,7 +281,7 @@ def _build(task: CellTask, data: TaskData) -> _Built:
     )
     metric = resolve_target(task.metric.info.target)
     problem = Problem(compute.place(inputs), compute, data.lists)
-    return _Built(model, problem, hyper, sampler, metric)
+    return Built(model, problem, hyper, sampler, metric)
 
 
 def _largest_way(task: CellTask, data: TaskData) -> int:
@@ -255,7 +295,7 @@ def _largest_way(task: CellTask, data: TaskData) -> int:
 
 
 def _train(
-    task: CellTask, data: TaskData, built: _Built, report: Callable[[int, int], None]
+    task: CellTask, data: TaskData, built: Built, report: Callable[[int, int], None]
 ) -> tuple[TrainingLog, bool]:
     """Leave trained weights in the model: from a shared checkpoint, or by training."""
     if not task.stages or not any(p.requires_grad for p in built.model.parameters()):
@@ -280,7 +320,7 @@ def _train(
 def _train_stage(
     task: CellTask,
     data: TaskData,
-    built: _Built,
+    built: Built,
     report: Callable[[int, int], None],
     *,
     stage: int,
@@ -333,7 +373,7 @@ def _load_weights(path: Path, model: FewShotModel) -> TrainingLog | None:
     return TrainingLog.from_dict(json.loads(metadata["log"]))
 
 
-def _fit_features(data: TaskData, built: _Built) -> None:
+def fit_features(data: TaskData, built: Built) -> None:
     """Show the algorithm embeddings of meta-train examples, if it asks for them."""
     algorithm = built.model.algorithm
     overridden = type(algorithm).fit_features is not Algorithm.fit_features
@@ -346,7 +386,7 @@ def _fit_features(data: TaskData, built: _Built) -> None:
     algorithm.fit_features(features.clone())
 
 
-def _cost(built: _Built, log: TrainingLog, outcome: Evaluation, *, shared: bool) -> Cost:
+def _cost(built: Built, log: TrainingLog, outcome: Evaluation, *, shared: bool) -> Cost:
     return Cost(
         train_seconds=round(log.seconds, 3),
         adapt_ms_per_task=round(1000 * outcome.adapt_seconds / len(outcome.scores), 4),
@@ -358,13 +398,11 @@ def _cost(built: _Built, log: TrainingLog, outcome: Evaluation, *, shared: bool)
     )
 
 
-def _training_notes(
-    task: CellTask, data: TaskData, built: _Built, log: TrainingLog
-) -> dict[str, Any]:
-    pool = data.splits["test"]
-    notes = log.as_dict()
+def _training_notes(task: CellTask, ready: Ready) -> dict[str, Any]:
+    pool = ready.data.splits["test"]
+    notes = ready.log.as_dict()
     notes["unit"] = "tasks" if isinstance(pool, TaskPool) else "episodes"
     notes["test_way"] = task.cell.way
     notes["test_shot"] = task.cell.shot
-    notes["hyperparameters"] = asdict(built.hyper)
+    notes["hyperparameters"] = asdict(ready.built.hyper)
     return notes

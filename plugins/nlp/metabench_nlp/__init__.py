@@ -118,6 +118,16 @@ def metabench_encoders() -> Iterator[EncoderInfo]:
         suites=_EVERY_SUITE,
     )
     yield EncoderInfo(
+        name="minilm-tunable",
+        summary="all-MiniLM-L6-v2, all weights trainable; slow on a CPU (384 dimensions)",
+        target="metabench_nlp.encoders.minilm_tunable:MiniLMTunable",
+        modalities=("text",),
+        trainable=True,
+        citation="Reimers & Gurevych (2019), EMNLP; Wang et al. (2020), NeurIPS",
+        licence="Apache-2.0",
+        requires=("transformers", "tokenizers"),
+    )
+    yield EncoderInfo(
         name="hashed-ngrams",
         summary="signed hashing of word and character n-grams, no weights (4096 dimensions)",
         target="metabench_nlp.encoders.hashed_ngrams:HashedNgrams",

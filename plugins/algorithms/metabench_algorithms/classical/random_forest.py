@@ -7,16 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
-import sklearn
 import torch
-from sklearn.tree import DecisionTreeRegressor
 from torch import Tensor
 from torch.nn import functional as F
 
 from metabench.learners.contracts import EpisodeAlgorithm, Hyperparameters
-
-Floats = npt.NDArray[np.float32]
+from metabench_algorithms.classical.trees import Doubles, Floats, TreeGrower, features_tried, host
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +66,10 @@ class RandomForest(EpisodeAlgorithm):
     def adapt_episode(self, x: Tensor, y: Tensor, way: int) -> Callable[[Tensor], Tensor]:
         """Grow the trees: ``[Q, d] -> [Q, way]`` shares of the classes, or values."""
         targets = y.double() if self.task.kind == "regression" else F.one_hot(y, way).double()
-        forest = self._grow(_host(x), targets.cpu().numpy())
+        forest = self._grow(host(x), targets.cpu().numpy())
 
         def predict(query: Tensor) -> Tensor:
-            rows = _host(query)
+            rows = host(query)
             total = np.zeros((len(rows), way))
             for tree in forest:
                 total += tree.predict(rows).reshape(len(rows), way)
@@ -81,7 +77,7 @@ class RandomForest(EpisodeAlgorithm):
 
         return predict
 
-    def _grow(self, x: Floats, y: npt.NDArray[np.float64]) -> list[Any]:
+    def _grow(self, x: Floats, y: Doubles) -> list[Any]:
         """Fit scikit-learn's trees to ``x [S, d]`` and ``y [S, k]``."""
         hyper = self.hyper
         random = np.random.RandomState(hyper.seed)
@@ -92,29 +88,20 @@ class RandomForest(EpisodeAlgorithm):
         values = y.T[::-1] if self.task.kind == "regression" else ()
         order = np.lexsort((*values, member))
         x, y, member = np.ascontiguousarray(x[order]), np.ascontiguousarray(y[order]), member[order]
-        trees = []
-        with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
-            for _ in range(hyper.trees):
-                drawn = random.randint(0, len(distinct), len(distinct))
-                weight = np.bincount(drawn, minlength=len(distinct))[member].astype(np.float64)
-                tree = DecisionTreeRegressor(
-                    max_depth=hyper.max_depth,
-                    max_features=self._features(x.shape[1]),
-                    min_samples_leaf=hyper.min_samples_leaf,
-                    random_state=random,
-                )
-                trees.append(tree.fit(x, y, sample_weight=weight, check_input=False).tree_)
-        return trees
-
-    def _features(self, width: int) -> int:
-        """Features tried per split out of ``width``."""
-        rule = self.hyper.max_features
+        rule = hyper.max_features
         if rule == "auto":
             rule = "third" if self.task.kind == "regression" else "sqrt"
-        count = {"sqrt": width**0.5, "log2": np.log2(width), "third": width / 3, "all": width}[rule]
-        return max(1, int(count))
-
-
-def _host(x: Tensor) -> Floats:
-    """``[n, d]`` contiguous float32 features on the host."""
-    return np.ascontiguousarray(x.detach().cpu().float().numpy())
+        grower = TreeGrower(
+            x,
+            y.shape[1],
+            random,
+            max_features=features_tried(rule, x.shape[1]),
+            max_depth=hyper.max_depth,
+            min_samples_leaf=hyper.min_samples_leaf,
+        )
+        trees = []
+        for _ in range(hyper.trees):
+            drawn = random.randint(0, len(distinct), len(distinct))
+            weight = np.bincount(drawn, minlength=len(distinct))[member].astype(np.float64)
+            trees.append(grower.grow(y, weight))
+        return trees

@@ -63,12 +63,12 @@ class RidgeProbe(Algorithm[Tensor]):
         return linear_predictor(weight.to(support.x), bias.to(support.x), transform)
 
 
-def solve_ridge(x: Tensor, y: Tensor, alpha: float) -> Tensor:
+def solve_ridge(x: Tensor, y: Tensor, alpha: float | Tensor) -> Tensor:
     """Minimise ``||x w - y||^2 + alpha ||w||^2``.
 
     Args:
-        x: ``[B, S, d]`` centred inputs.
-        y: ``[B, S, k]`` centred targets.
+        x: ``[B, S, d]`` inputs.
+        y: ``[B, S, k]`` targets.
         alpha: Positive penalty.
 
     Returns:

@@ -51,6 +51,16 @@ def batch_statistics(module: nn.Module) -> Iterator[None]:
             norm.training = mode
 
 
+def norm_weights(module: nn.Module) -> set[str]:
+    """Names of the scales and shifts of batch norm."""
+    return {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, part in module.named_modules()
+        if isinstance(part, _BatchNorm)
+        for name, _ in part.named_parameters(recurse=False)
+    }
+
+
 def can_embed_copies(encoder: Encoder) -> bool:
     """Whether the encoder embeds many copies of itself at once."""
     return hasattr(encoder, "forward_copies")
@@ -85,42 +95,46 @@ def embed_copies(encoder: Encoder, weights: Mapping[str, Tensor], inputs: Inputs
     return torch.stack(embedded)
 
 
-def inner_loop(
-    loss: Callable[[Weights], Tensor],
-    weights: Mapping[str, Tensor],
-    copies: int,
+def descend(
+    loss: Callable[[Weights, int], Tensor],
+    start: Callable[[], Weights],
     *,
     steps: int,
-    rate: float,
+    rate: Callable[[str, int], Tensor | float],
+    adapts: Callable[[str], bool],
     first_order: bool,
     differentiable: bool,
-) -> Weights:
-    """Descend ``loss`` from ``copies`` copies of ``weights``.
+) -> Iterator[Weights]:
+    """Descend ``loss`` in copies of the weights.
 
     Args:
-        loss: The sum over the copies of each one's support loss.
-        weights: The start, shared by all copies. Those that need no gradient stay as they are.
-        copies: Number of episodes ``T``.
+        loss: The sum over the copies of each one's support loss, given the number of the step.
+        start: Gives the start, each ``[T, *shape]``; called with gradients on.
         steps: Number of steps.
-        rate: Step size.
+        rate: Step size of a weight, by name, in a step.
+        adapts: Whether a weight, by name, is to be changed. One that needs no gradient never is.
         first_order: Take each inner gradient for a constant of the outer one.
-        differentiable: Whether the result is a function of the start that can be differentiated.
+        differentiable: Whether the results are functions of the start that can be differentiated.
 
-    Returns:
-        The adapted weights, each ``[T, *shape]``.
+    Yields:
+        The start, then the weights after each step.
     """
-    free = [name for name, w in weights.items() if w.requires_grad]
     with gradients():
-        current = {name: w.expand(copies, *w.shape) for name, w in weights.items()}
-        for _ in range(steps):
+        current = start()
+    free = [name for name, w in current.items() if w.requires_grad and adapts(name)]
+    yield current
+    for step in range(steps):
+        with gradients():  # never across a yield: the mode belongs to the thread
             steepest = torch.autograd.grad(
-                loss(current),
+                loss(current, step),
                 [current[name] for name in free],
                 create_graph=differentiable and not first_order,
                 allow_unused=True,
                 materialize_grads=True,
             )
+            changed = dict(current)
             for name, g in zip(free, steepest, strict=True):
-                w = current[name] - rate * g
-                current[name] = w if differentiable else w.detach().requires_grad_()
-    return current if differentiable else {name: w.detach() for name, w in current.items()}
+                w = current[name] - rate(name, step) * g
+                changed[name] = w if differentiable else w.detach().requires_grad_()
+            current = changed
+        yield current

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
@@ -27,6 +28,7 @@ class GradientHyperparameters(Hyperparameters):
         first_order: Ignore second derivatives (Finn et al., section 5.2).
         meta_batch: 4 as on 1-shot miniImageNet; 32 and 16 on Omniglot.
         clip_norm: The released code clips each element of the miniImageNet meta-gradient at 10.
+        class_lr: The step size for classes where ``inner_lr`` is ``None``; no option.
         standardize: In regression, learn in units of the meta-train targets seen so far, so that
             the step size fits whatever their scale is. Finn et al. take targets as they are.
     """
@@ -38,6 +40,7 @@ class GradientHyperparameters(Hyperparameters):
     meta_batch: int = 4
     clip_norm: float = 10.0
     standardize: bool = True
+    class_lr: ClassVar[float] = 0.1
 
 
 def meta_head(task: TaskSpec, hyper: GradientHyperparameters) -> nn.Linear:
@@ -76,4 +79,4 @@ def rate_of(hyper: GradientHyperparameters, task: TaskSpec) -> float:
     """Inner step size, by default that of the kind of task."""
     if hyper.inner_lr is not None:
         return hyper.inner_lr
-    return 0.01 if task.kind == "regression" else 0.1
+    return 0.01 if task.kind == "regression" else hyper.class_lr

@@ -1,0 +1,189 @@
+"""What the fine-tuning learners share: a copy of some weights and a new head, tuned per episode.
+
+Episodes are tuned one after the other, each with a copy of the encoder in evaluation mode: batch
+norm keeps the statistics of pre-training, so that every query is predicted by itself, and nothing
+is dropped. The encoder's own weights and buffers stay as they are.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from metabench.learners.contracts import (
+    Algorithm,
+    Encoder,
+    Hyperparameters,
+    Inputs,
+    Predictor,
+    Support,
+    TaskSpec,
+    class_means,
+    task_loss,
+)
+from metabench_algorithms.closed_form.ridge_probe import solve_ridge
+from metabench_algorithms.gradient.inner_loop import Weights, gradients, usable
+from metabench_algorithms.shared.compare import unit
+
+HEAD = "@head"  # no parameter of an encoder starts like that
+RIDGE = 1.0
+EPSILON = 1e-6
+"""Of Adam, as for BERT; with torch's 1e-8 a gradient that is only rounding moves weights."""
+
+Scores = Callable[[Inputs], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningHyperparameters(Hyperparameters):
+    """Settings of Adam on a support set.
+
+    How far Adam goes depends on the number of steps times their size, and hardly on the gradient.
+    So learners keep the product that their papers publish and take 10 steps, to spare CPUs.
+
+    Attributes:
+        tuning_steps: Passes over the support set, with a step each.
+        tuning_rate: Step size; Dhillon et al. (2020) take 25 steps of 5e-5.
+    """
+
+    tuning_steps: int = 10
+    tuning_rate: float = 1.25e-4
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.tuning_steps < 0:
+            raise ValueError(f"tuning_steps={self.tuning_steps} must be 0 or more")
+        if self.tuning_rate <= 0:
+            raise ValueError(f"tuning_rate={self.tuning_rate} must be positive")
+
+
+class TunedLearner(Algorithm[Inputs]):
+    """Tunes some weights of the encoder, and a head, on each support set.
+
+    The head is that of Dhillon et al. (2020), arXiv:1909.02729, section 3.1: the product of
+    embeddings of length 1 with weights that start at the normalised class means. In regression it
+    starts at the ridge solution on embeddings as they are, in units of the support's targets.
+    """
+
+    Hyperparameters = TuningHyperparameters
+
+    def __init__(self, task: TaskSpec, hyper: TuningHyperparameters | None = None) -> None:
+        super().__init__(task, hyper)
+        if task.encoder is None:
+            raise TypeError(f"{type(self).__name__} tunes the encoder and needs TaskSpec.encoder")
+
+    @abstractmethod
+    def start(self) -> Weights:
+        """Return what is tuned, by name, as each episode finds it."""
+
+    def merge(self, tuned: Weights) -> Weights:
+        """Return the encoder's parameters that tuned weights make; by default the weights."""
+        return tuned
+
+    def losses(
+        self, scores: Scores, x: Inputs, y: Tensor, query: Inputs | None
+    ) -> Iterator[Tensor]:
+        """Yield the losses of one pass; each is descended before the next one is computed.
+
+        Args:
+            scores: Gives ``[n, way]`` logits or values under the present weights.
+            x: Support inputs ``[S, ...]`` of one episode.
+            y: ``[S]`` labels, or ``[S, k]`` values in standard units.
+            query: The unlabelled queries, for a transductive learner.
+        """
+        del query
+        yield task_loss(scores(x).unsqueeze(0), y.unsqueeze(0))
+
+    def adapt(self, support: Support[Inputs]) -> Predictor[Inputs]:
+        """Tune a copy per episode: queries ``[B, Q, ...] -> [B, Q, way]`` logits or values."""
+        return self.tune(support, None)
+
+    def tune(self, support: Support[Inputs], query: Inputs | None) -> Predictor[Inputs]:
+        """Do what ``adapt`` does, with the unlabelled queries at hand if there are any."""
+        y, mean, scale = self._standardised(support.y)
+        with gradients(), evaluating(self.encoder):
+            tuned = [
+                self._tune_episode(
+                    _episode(support.x, i), usable(y[i]), support.way, query and _episode(query, i)
+                )
+                for i in range(len(y))
+            ]
+
+        def predict(asked: Inputs) -> Tensor:
+            with torch.no_grad(), evaluating(self.encoder):
+                scores = [self._scores(w, _episode(asked, i)) for i, w in enumerate(tuned)]
+            return (torch.stack(scores) * scale + mean).float()
+
+        return predict
+
+    @property
+    def encoder(self) -> Encoder:
+        """The core's encoder; no submodule of this one, so its weights are saved once."""
+        assert self.task.encoder is not None
+        return self.task.encoder
+
+    def _tune_episode(self, x: Inputs, y: Tensor, way: int, query: Inputs | None) -> Weights:
+        with torch.no_grad():
+            own = self.start()
+            head = self._head(self._embed(self.merge(own), x), y, way)
+        tuned = {name: w.detach().clone().requires_grad_() for name, w in {**own, **head}.items()}
+        free, rate = list(tuned.values()), self.hyper.tuning_rate
+        optimizer = torch.optim.Adam(free, lr=rate, eps=EPSILON, fused=True)
+        for _ in range(self.hyper.tuning_steps):
+            for loss in self.losses(lambda x: self._scores(tuned, x), x, y, query):
+                optimizer.zero_grad(set_to_none=False)
+                torch.autograd.backward(loss, inputs=free)
+                optimizer.step()
+        return {name: w.detach() for name, w in tuned.items()}
+
+    def _scores(self, tuned: Weights, x: Inputs) -> Tensor:
+        own = {name: w for name, w in tuned.items() if not name.startswith(HEAD)}
+        features = self._embed(self.merge(own), x)
+        if self.task.kind != "regression":
+            features = unit(features)
+        return torch.addmm(tuned[f"{HEAD}.bias"], features, tuned[f"{HEAD}.weight"])
+
+    def _embed(self, weights: Weights, x: Inputs) -> Tensor:
+        """Embed examples; in float64, or the head's gradients have noise that Adam enlarges."""
+        state = {name: w.detach() for name, w in self.encoder.named_parameters()}
+        embedded: Tensor = functional_call(self.encoder, {**state, **weights}, (x,))
+        return embedded.double()
+
+    def _head(self, features: Tensor, y: Tensor, way: int) -> Weights:
+        """Start the head of an episode from its ``[S, d]`` embeddings."""
+        if self.task.kind == "regression":
+            mean = features.mean(0)
+            weight = solve_ridge((features - mean).unsqueeze(0), y.unsqueeze(0), RIDGE)[0]
+            return {f"{HEAD}.weight": weight, f"{HEAD}.bias": -mean @ weight}
+        means = class_means(Support(features.unsqueeze(0), y.unsqueeze(0), way))[0]
+        return {f"{HEAD}.weight": unit(means).T, f"{HEAD}.bias": features.new_zeros(way)}
+
+    def _standardised(self, y: Tensor) -> tuple[Tensor, Tensor | float, Tensor | float]:
+        """Targets of mean 0 and variance 1, mean and deviation; labels stay as they are."""
+        if self.task.kind != "regression":
+            return y, 0.0, 1.0
+        y = y.double()
+        mean, scale = y.mean(1, keepdim=True), y.std(1, correction=0, keepdim=True)
+        scale = torch.where(scale > 0, scale, 1)
+        return (y - mean) / scale, mean, scale
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a module into evaluation mode for a while."""
+    modes = [(m, m.training) for m in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for m, mode in modes:
+            m.training = mode
+
+
+def _episode(inputs: Inputs, number: int) -> Inputs:
+    return {name: usable(tensor[number]) for name, tensor in inputs.items()}

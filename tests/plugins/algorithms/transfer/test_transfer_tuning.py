@@ -1,0 +1,244 @@
+"""Fine-tuning of a part of the encoder: against plain loops, and what must hold for all of it."""
+
+import copy
+
+import pytest
+import torch
+from alg_cases import TinyEncoder, build, curves, episodes, raw
+from sklearn.linear_model import Ridge
+from torch import nn
+from torch.nn import functional as F
+
+from metabench.learners.contracts import Query, Support, TaskSpec, build_hyperparameters
+from metabench_algorithms.transfer.bitfit import BitFit
+from metabench_algorithms.transfer.fine_tune import FineTune
+from metabench_algorithms.transfer.lora import LoRA
+
+F64 = torch.float64
+NAMES = ["bitfit", "fine-tune", "lora"]
+FAST = {"tuning_steps": 4, "tuning_rate": 1e-2}
+
+
+class ConvEncoder(TinyEncoder):
+    """The same behind a convolution."""
+
+    def __init__(self, width=8, out=6):
+        super().__init__(width, out)
+        self.convolution = nn.Conv1d(1, 1, 3, padding=1)
+
+    def forward(self, inputs):
+        return super().forward({"x": self.convolution(inputs["x"].unsqueeze(1)).squeeze(1)})
+
+
+def warm(encoder=None):
+    """An encoder in float64 whose batch norm has statistics of its own."""
+    encoder = (encoder or TinyEncoder()).double()
+    encoder({"x": 1.5 * torch.randn(50, 8, dtype=F64) + 0.4})
+    return encoder.eval()
+
+
+def setting(name, kind="classification", encoder=None, **options):
+    encoder = encoder or warm()
+    way = 2 if kind == "regression" else 5
+    algorithm = build(name, way=way, width=6, kind=kind, encoder=encoder, **{**FAST, **options})
+    if kind == "regression":
+        support, query = curves(size=10, query=7, outputs=2, dtype=F64)
+    else:
+        support, query = episodes(shots=2, query=2, dtype=F64)
+    return algorithm, encoder, *raw(support, query)
+
+
+class Adapter(nn.Module):
+    """LoRA as a module around a layer."""
+
+    def __init__(self, layer, down, alpha_over_rank):
+        super().__init__()
+        self.layer = layer.requires_grad_(requires_grad=False)
+        self.down = nn.Parameter(down.clone())
+        self.up = nn.Parameter(down.new_zeros(layer.out_features, len(down)))
+        self.share = alpha_over_rank
+
+    def forward(self, x):
+        return self.layer(x) + self.share * F.linear(F.linear(x, self.down), self.up)
+
+
+def reference(name, kind, algorithm, episode):
+    """Tune a deep copy of the encoder with torch's modules, for one episode."""
+    x, y, query = episode
+    model = copy.deepcopy(algorithm.task.encoder).eval().requires_grad_(requires_grad=False)
+    if name == "fine-tune":
+        model.requires_grad_(requires_grad=True)
+    elif name == "bitfit":
+        for part in (model.first, model.norm, model.second):
+            part.bias.requires_grad_(requires_grad=True)
+    else:
+        start = algorithm.start()
+        for layer in ("first", "second"):
+            adapter = Adapter(getattr(model, layer), start[f"@down.{layer}.weight"], 8.0 / 8)
+            setattr(model, layer, adapter)
+    features = model({"x": x}).detach()
+    head = nn.Linear(6, 2 if kind == "regression" else 5).double()
+    if kind == "regression":
+        mean, scale = y.mean(0), y.std(0, correction=0)
+        y = (y - mean) / scale
+        ridge = Ridge(alpha=1.0).fit(features.numpy(), y.numpy())
+        weight, bias = torch.from_numpy(ridge.coef_), torch.from_numpy(ridge.intercept_)
+    else:
+        means = torch.stack([features[y == c].mean(0) for c in range(5)])
+        weight, bias = means / means.norm(dim=1, keepdim=True), torch.zeros(5)
+    with torch.no_grad():
+        head.weight.copy_(weight)
+        head.bias.copy_(bias)
+
+    def scores(inputs):
+        embedded = model({"x": inputs})
+        return head(embedded if kind == "regression" else F.normalize(embedded, dim=-1))
+
+    weights = [p for p in [*model.parameters(), *head.parameters()] if p.requires_grad]
+    optimiser = torch.optim.Adam(weights, lr=1e-2, eps=1e-6)
+    for _ in range(4):
+        optimiser.zero_grad()
+        loss = F.mse_loss(scores(x), y) if kind == "regression" else F.cross_entropy(scores(x), y)
+        loss.backward()
+        optimiser.step()
+    found = scores(query).detach()
+    return found * scale + mean if kind == "regression" else found
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+@pytest.mark.parametrize("name", NAMES)
+def test_is_adam_on_a_copy_of_the_encoder(name, kind):
+    algorithm, _, support, query = setting(name, kind)
+    found = algorithm.adapt(support)(query.x)
+    for b in range(3):
+        episode = support.x["x"][b], support.y[b], query.x["x"][b]
+        expected = reference(name, kind, algorithm, episode)
+        torch.testing.assert_close(found[b], expected.float(), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", NAMES)
+def test_encoder_is_left_alone(name, training):
+    algorithm, encoder, support, query = setting(name)
+    encoder.train(training)
+    before = copy.deepcopy(encoder.state_dict())
+    with torch.no_grad():
+        scores = algorithm.adapt(support)(query.x)
+    assert all(torch.equal(before[k], v) for k, v in encoder.state_dict().items())
+    assert all(m.training is training for m in encoder.modules())
+    assert all(p.grad is None for p in encoder.parameters())
+    assert not scores.requires_grad
+    encoder.eval()
+    assert torch.equal(algorithm.adapt(support)(query.x), scores)
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+@pytest.mark.parametrize("name", NAMES)
+def test_each_query_is_predicted_by_itself(name, kind):
+    algorithm, _, support, query = setting(name, kind)
+    predict = algorithm.adapt(support)
+    alone = [predict({"x": part}) for part in query.x["x"].split(1, dim=1)]
+    torch.testing.assert_close(torch.cat(alone, 1), predict(query.x), atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_adapts_in_inference_mode(name):
+    algorithm, _, support, query = setting(name)
+    expected = algorithm.adapt(support)(query.x)
+    with torch.inference_mode():
+        copied = Support({"x": support.x["x"].clone()}, support.y.clone(), 5)
+        found = algorithm.adapt(copied)({"x": query.x["x"].clone()})
+    assert torch.equal(found.clone(), expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tuning_separates_better(name):
+    margins = []
+    for steps in (0, 3, 12):
+        algorithm, _, support, _ = setting(name, tuning_steps=steps)
+        scores = algorithm.adapt(support)(support.x)
+        margins.append(F.cross_entropy(scores.flatten(0, 1), support.y.flatten()))
+    assert margins[0] > margins[1] > margins[2]
+
+
+def test_what_is_tuned():
+    encoder = ConvEncoder()
+    task = TaskSpec("classification", 5, 6, encoder)
+    assert FineTune(task).start().keys() == dict(encoder.named_parameters()).keys()
+    layers = {"first", "second", "convolution"}
+    assert BitFit(task).start().keys() == {f"{layer}.bias" for layer in layers | {"norm"}}
+    factors = LoRA(task).start()
+    assert factors.keys() == {
+        f"{side}.{layer}.weight" for side in ("@down", "@up") for layer in layers
+    }
+    assert factors["@down.convolution.weight"].shape == (8, 3)
+    assert factors["@up.convolution.weight"].shape == (1, 8)
+
+
+def test_lora_starts_at_the_encoder_and_moves_by_its_rank():
+    algorithm, encoder, _, _ = setting("lora", encoder=warm(ConvEncoder()), rank=2, alpha=6.0)
+    start = algorithm.start()
+    merged = algorithm.merge(start)
+    weights = dict(encoder.named_parameters())
+    assert all(torch.equal(merged[name], weights[name]) for name in merged)
+    moved = {k: torch.ones_like(w) if k.startswith("@up") else w for k, w in start.items()}
+    change = algorithm.merge(moved)["first.weight"] - weights["first.weight"]
+    assert torch.linalg.matrix_rank(change) <= 2
+    expected = 3.0 * start["@down.first.weight"].sum(0)
+    torch.testing.assert_close(change, expected.expand(6, -1))
+
+
+def test_an_encoder_without_such_weights_still_gets_a_head():
+    class Nothing(TinyEncoder):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.eye(8)[:6])
+            del self.first, self.norm, self.second
+
+        def forward(self, inputs):
+            return inputs["x"] @ self.weight.T
+
+    support, query = raw(*episodes(batch=10, spread=0.1))
+    for name in ("bitfit", "lora"):
+        algorithm = build(name, width=6, encoder=Nothing())
+        scores = algorithm.adapt(support)(query.x)
+        assert (scores.argmax(-1) == query.y).float().mean() > 0.8
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("size", "value"), [(1, 2.0), (6, 0.0)], ids=["one", "constant"])
+def test_degenerate_regression(name, size, value):
+    support, query = curves(size=size, outputs=2)
+    y = support.y if size == 1 else torch.full_like(support.y, 7.0)
+    inputs = Support({"x": value * torch.ones_like(support.x)}, y, 2)
+    algorithm = build(name, kind="regression", way=2, width=6, encoder=TinyEncoder().eval())
+    values = algorithm.adapt(inputs)({"x": query.x})
+    torch.testing.assert_close(values, y[:, :1].expand_as(values))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_smaller_way_and_missing_encoder(name):
+    encoder = TinyEncoder().eval()
+    support, query = raw(*episodes(way=3))
+    assert build(name, way=5, width=6, encoder=encoder).adapt(support)(query.x).shape == (3, 12, 3)
+    with pytest.raises(TypeError, match=r"needs TaskSpec\.encoder"):
+        build(name)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"tuning_steps": -1}, "tuning_steps=-1 must be 0 or more"),
+        ({"tuning_rate": 0.0}, r"tuning_rate=0\.0 must be positive"),
+        ({"rank": 0}, "rank=0 must be 1 or more"),
+    ],
+)
+def test_settings_are_checked(option, message):
+    with pytest.raises(Exception, match=message):
+        build_hyperparameters(LoRA.Hyperparameters, option, "lora")
+
+
+def test_loss_is_that_of_the_adapted_predictor():
+    algorithm, _, support, query = setting("fine-tune")
+    expected = F.cross_entropy(algorithm.adapt(support)(query.x).flatten(0, 1), query.y.flatten())
+    torch.testing.assert_close(algorithm.loss(support, Query(query.x, query.y)), expected)
