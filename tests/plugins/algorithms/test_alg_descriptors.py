@@ -13,25 +13,22 @@ from metabench.learners.contracts import Algorithm
 PLUGIN = Path(__file__).parents[3] / "plugins" / "algorithms"
 
 
-def test_names():
-    assert sorted(INFOS) == [
-        "anil",
-        "baseline",
-        "chance",
-        "cnp",
-        "fomaml",
-        "gp",
-        "knn",
-        "logistic-probe",
-        "maml",
-        "matchingnet",
-        "matchingnet-fce",
-        "nearest-neighbour",
-        "protonet",
-        "random-forest",
-        "ridge-probe",
-        "simpleshot",
-    ]
+FAMILIES = {
+    "metric": "protonet matchingnet relationnet simpleshot nearest-neighbour feat dn4 tadam "
+    "simple-cnaps meta-baseline",
+    "gradient": "maml fomaml maml++ reptile anil boil meta-sgd cavia proto-maml imaml",
+    "closed_form": "r2d2 metaoptnet logistic-probe lrd2 dkt adkf-ift ridge-probe",
+    "transfer": "baseline baseline++ fine-tune rfs bitfit lora",
+    "transductive": "laplacianshot tim pt-map bd-cspn label-propagation transductive-fine-tuning",
+    "memory": "snail cnp in-context",
+    "classical": "chance random-forest knn gp linear-svm rbf-svm gradient-boosting",
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_methods_of_the_field_are_there(family):
+    for name in FAMILIES[family].split():
+        assert INFOS[name].target.startswith(f"metabench_algorithms.{family}.")
 
 
 @pytest.mark.parametrize("name", sorted(INFOS))
@@ -41,7 +38,6 @@ def test_target_exists_and_options_are_hyperparameters(name):
     assert cls.Hyperparameters(**info.options)
     assert cls.__doc__
     assert info.citation or name == "chance"
-    assert info.adapts_encoder or info.inductive
 
 
 @pytest.mark.parametrize("name", sorted(n for n in INFOS if INFOS[n].recipe == "supervised"))
@@ -66,7 +62,8 @@ def test_readme_names_every_algorithm_and_its_recipe():
     text = (PLUGIN / "README.md").read_text(encoding="utf-8")
     for name, info in INFOS.items():
         line = next(row for row in text.splitlines() if row.startswith(f"| `{name}` |"))
-        assert line.endswith(f"| {info.recipe} |")
+        stages = ["its own" if ":" in stage else stage for stage in info.recipe.split("+")]
+        assert line.endswith(f"| {'+'.join(stages)} |")
         assert info.inductive is ("transductive" not in line)
 
 

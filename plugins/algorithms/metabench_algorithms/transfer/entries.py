@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metabench_algorithms.entry import ALL_KINDS, entry
+from metabench_algorithms.entry import entry
 
 _CLOSER_LOOK = "Chen et al. (2019), A closer look at few-shot classification, arXiv:1904.04232"
 
@@ -34,7 +34,6 @@ TRANSFER = (
         "transfer.fine_tune:FineTune",
         "all weights and a new head tuned on the support set",
         "Dhillon et al. (2020), A baseline for few-shot image classification, arXiv:1909.02729",
-        kinds=ALL_KINDS,
         recipe="supervised",
         adapts_encoder=True,
     ),
@@ -43,7 +42,6 @@ TRANSFER = (
         "transfer.bitfit:BitFit",
         "biases and a new head tuned on the support set",
         "Ben Zaken et al. (2022), BitFit, arXiv:2106.10199",
-        kinds=ALL_KINDS,
         recipe="supervised",
         adapts_encoder=True,
     ),
@@ -52,7 +50,6 @@ TRANSFER = (
         "transfer.lora:LoRA",
         "low-rank updates of the weights and a new head tuned on the support set",
         "Hu et al. (2021), LoRA: low-rank adaptation of large language models, arXiv:2106.09685",
-        kinds=ALL_KINDS,
         recipe="supervised",
         adapts_encoder=True,
     ),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional as F
 
 from metabench.learners.contracts import (
     Algorithm,
@@ -25,14 +26,11 @@ from metabench.learners.contracts import (
     Support,
     TaskSpec,
     class_means,
-    task_loss,
 )
-from metabench_algorithms.closed_form.ridge_probe import solve_ridge
 from metabench_algorithms.gradient.inner_loop import Weights, gradients, usable
 from metabench_algorithms.shared.compare import unit
 
 HEAD = "@head"  # no parameter of an encoder starts like that
-RIDGE = 1.0
 EPSILON = 1e-6
 """Of Adam, as for BERT; with torch's 1e-8 a gradient that is only rounding moves weights."""
 
@@ -66,8 +64,7 @@ class TunedLearner(Algorithm[Inputs]):
     """Tunes some weights of the encoder, and a head, on each support set.
 
     The head is that of Dhillon et al. (2020), arXiv:1909.02729, section 3.1: the product of
-    embeddings of length 1 with weights that start at the normalised class means. In regression it
-    starts at the ridge solution on embeddings as they are, in units of the support's targets.
+    embeddings of length 1 with weights that start at the normalised class means, plus biases.
     """
 
     Hyperparameters = TuningHyperparameters
@@ -91,33 +88,32 @@ class TunedLearner(Algorithm[Inputs]):
         """Yield the losses of one pass; each is descended before the next one is computed.
 
         Args:
-            scores: Gives ``[n, way]`` logits or values under the present weights.
+            scores: Gives ``[n, way]`` logits under the present weights.
             x: Support inputs ``[S, ...]`` of one episode.
-            y: ``[S]`` labels, or ``[S, k]`` values in standard units.
+            y: ``[S]`` labels.
             query: The unlabelled queries, for a transductive learner.
         """
         del query
-        yield task_loss(scores(x).unsqueeze(0), y.unsqueeze(0))
+        yield F.cross_entropy(scores(x), y)
 
     def adapt(self, support: Support[Inputs]) -> Predictor[Inputs]:
-        """Tune a copy per episode: queries ``[B, Q, ...] -> [B, Q, way]`` logits or values."""
+        """Tune a copy per episode: queries ``[B, Q, ...] -> [B, Q, way]`` logits."""
         return self.tune(support, None)
 
     def tune(self, support: Support[Inputs], query: Inputs | None) -> Predictor[Inputs]:
         """Do what ``adapt`` does, with the unlabelled queries at hand if there are any."""
-        y, mean, scale = self._standardised(support.y)
         with gradients(), evaluating(self.encoder):
             tuned = [
                 self._tune_episode(
-                    _episode(support.x, i), usable(y[i]), support.way, query and _episode(query, i)
+                    _episode(support.x, i), usable(y), support.way, query and _episode(query, i)
                 )
-                for i in range(len(y))
+                for i, y in enumerate(support.y)
             ]
 
         def predict(asked: Inputs) -> Tensor:
             with torch.no_grad(), evaluating(self.encoder):
                 scores = [self._scores(w, _episode(asked, i)) for i, w in enumerate(tuned)]
-            return (torch.stack(scores) * scale + mean).float()
+            return torch.stack(scores)
 
         return predict
 
@@ -143,34 +139,18 @@ class TunedLearner(Algorithm[Inputs]):
 
     def _scores(self, tuned: Weights, x: Inputs) -> Tensor:
         own = {name: w for name, w in tuned.items() if not name.startswith(HEAD)}
-        features = self._embed(self.merge(own), x)
-        if self.task.kind != "regression":
-            features = unit(features)
+        features = unit(self._embed(self.merge(own), x))
         return torch.addmm(tuned[f"{HEAD}.bias"], features, tuned[f"{HEAD}.weight"])
 
     def _embed(self, weights: Weights, x: Inputs) -> Tensor:
-        """Embed examples; in float64, or the head's gradients have noise that Adam enlarges."""
         state = {name: w.detach() for name, w in self.encoder.named_parameters()}
         embedded: Tensor = functional_call(self.encoder, {**state, **weights}, (x,))
-        return embedded.double()
+        return embedded
 
     def _head(self, features: Tensor, y: Tensor, way: int) -> Weights:
         """Start the head of an episode from its ``[S, d]`` embeddings."""
-        if self.task.kind == "regression":
-            mean = features.mean(0)
-            weight = solve_ridge((features - mean).unsqueeze(0), y.unsqueeze(0), RIDGE)[0]
-            return {f"{HEAD}.weight": weight, f"{HEAD}.bias": -mean @ weight}
         means = class_means(Support(features.unsqueeze(0), y.unsqueeze(0), way))[0]
         return {f"{HEAD}.weight": unit(means).T, f"{HEAD}.bias": features.new_zeros(way)}
-
-    def _standardised(self, y: Tensor) -> tuple[Tensor, Tensor | float, Tensor | float]:
-        """Targets of mean 0 and variance 1, mean and deviation; labels stay as they are."""
-        if self.task.kind != "regression":
-            return y, 0.0, 1.0
-        y = y.double()
-        mean, scale = y.mean(1, keepdim=True), y.std(1, correction=0, keepdim=True)
-        scale = torch.where(scale > 0, scale, 1)
-        return (y - mean) / scale, mean, scale
 
 
 @contextmanager
