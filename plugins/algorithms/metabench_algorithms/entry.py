@@ -9,9 +9,12 @@ from metabench.hookspecs import AlgorithmInfo, TaskKind
 CLASSES: tuple[TaskKind, ...] = ("classification", "binary")
 ALL_KINDS: tuple[TaskKind, ...] = ("classification", "binary", "regression")
 IN_QUICK = frozenset(
-    "anil baseline chance cnp fomaml gp knn logistic-probe maml matchingnet matchingnet-fce "
-    "nearest-neighbour protonet ridge-probe simpleshot".split()
-)
+    {
+        "anil", "baseline", "chance", "cnp", "fomaml", "gp", "knn", "logistic-probe", "maml",
+        "matchingnet", "matchingnet-fce", "nearest-neighbour", "protonet", "ridge-probe",
+        "simpleshot",
+    }
+)  # fmt: skip
 """Learners of every suite; the others are in the larger suites, until their cost in ``quick`` is
 measured on all domains."""
 

@@ -56,4 +56,13 @@ TRANSDUCTIVE = (
         inductive=False,
         recipe="supervised",
     ),
+    entry(
+        "transductive-fine-tuning",
+        "transductive.transductive_fine_tuning:TransductiveFineTuning",
+        "all weights and a new head tuned on the support set and on peaked answers to the queries",
+        "Dhillon et al. (2020), A baseline for few-shot image classification, arXiv:1909.02729",
+        recipe="supervised",
+        adapts_encoder=True,
+        inductive=False,
+    ),
 )

@@ -31,8 +31,8 @@ from metabench_algorithms.gradient.inner_loop import Weights, gradients, usable
 from metabench_algorithms.shared.compare import unit
 
 HEAD = "@head"  # no parameter of an encoder starts like that
-EPSILON = 1e-6
-"""Of Adam, as for BERT; with torch's 1e-8 a gradient that is only rounding moves weights."""
+ROUNDING = 1e-6
+"""Gradients that count as 0: Adam takes whole steps even where a gradient is only rounding."""
 
 Scores = Callable[[Inputs], Tensor]
 
@@ -129,11 +129,13 @@ class TunedLearner(Algorithm[Inputs]):
             head = self._head(self._embed(self.merge(own), x), y, way)
         tuned = {name: w.detach().clone().requires_grad_() for name, w in {**own, **head}.items()}
         free, rate = list(tuned.values()), self.hyper.tuning_rate
-        optimizer = torch.optim.Adam(free, lr=rate, eps=EPSILON, fused=True)
+        optimizer = torch.optim.Adam(free, lr=rate, fused=True)
         for _ in range(self.hyper.tuning_steps):
             for loss in self.losses(lambda x: self._scores(tuned, x), x, y, query):
-                optimizer.zero_grad(set_to_none=False)
+                optimizer.zero_grad()
                 torch.autograd.backward(loss, inputs=free)
+                for w in free:
+                    w.grad = F.hardshrink(w.grad, ROUNDING) if w.grad is not None else None
                 optimizer.step()
         return {name: w.detach() for name, w in tuned.items()}
 

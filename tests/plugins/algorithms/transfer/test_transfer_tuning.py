@@ -82,10 +82,12 @@ def reference(name, algorithm, episode):
         return head(F.normalize(model({"x": inputs}), dim=-1))
 
     weights = [p for p in [*model.parameters(), *head.parameters()] if p.requires_grad]
-    optimiser = torch.optim.Adam(weights, lr=1e-2, eps=1e-6)
+    optimiser = torch.optim.Adam(weights, lr=1e-2)
     for _ in range(4):
         optimiser.zero_grad()
         F.cross_entropy(scores(x), y).backward()
+        for w in weights:
+            w.grad[w.grad.abs() <= 1e-6] = 0
         optimiser.step()
     return scores(query).detach()
 
