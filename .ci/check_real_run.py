@@ -48,7 +48,8 @@ RANGES = {
     ("tox21", "ecfp", "random-forest"): (0.53, 0.8),
     ("esol", "ecfp", "gp"): (0.2, 1.1),
     ("sarcos-joints", "identity", "gp"): (0.1, 0.95),
-    ("cascaded-tanks", "identity", "ridge-probe"): (0.0, 0.9),
+    # A mean of ratios in 17 short windows, a few of which hardly vary: wide.
+    ("cascaded-tanks", "identity", "ridge-probe"): (0.3, 3.0),
 }
 
 
