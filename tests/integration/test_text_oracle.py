@@ -19,8 +19,8 @@ from metabench.runs.store import Store
 from metabench.tasks.files import SourceContext
 from metabench.tasks.sampler import EpisodeSampler
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_data]
-SOURCES = ("clinc150", "banking77")
+pytestmark = pytest.mark.real_data
+SOURCES = ("banking77",)
 EPISODES = 100
 
 

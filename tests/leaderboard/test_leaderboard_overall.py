@@ -123,7 +123,7 @@ LEVELS = st.dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(LEVELS, st.randoms(use_true_random=False))
 def test_overall_ignores_order_and_names(make, levels, random):
     domains = {"s": "vision", "t": "vision", "u": "nlp"}

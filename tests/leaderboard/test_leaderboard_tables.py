@@ -229,7 +229,7 @@ CELLS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(CELLS, st.randoms(use_true_random=False))
 def test_tables_ignore_order_names_and_duplicates(make, cells, random):
     def tables(rename=str, repeat=1):

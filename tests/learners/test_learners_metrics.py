@@ -33,7 +33,7 @@ def credit_by_hand(scores, target):
 
 
 @given(data=st.data(), way=st.integers(1, 5), queries=st.integers(1, 4))
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 def test_credit_equals_a_plain_loop(data, way, queries):
     rows = data.draw(
         st.lists(st.lists(VALUES, min_size=way, max_size=way), min_size=queries, max_size=queries)
@@ -78,7 +78,7 @@ EPISODE = st.lists(st.tuples(st.integers(-2, 2), st.booleans()), min_size=2, max
 
 
 @given(episode=EPISODE)
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 def test_binary_metrics_equal_scikit_learn_under_ties(episode):
     margins, labels = [float(m) for m, _ in episode], [int(label) for _, label in episode]
     given_answers = binary([margins, margins[::-1]], [labels, labels[::-1]])
@@ -110,7 +110,7 @@ def test_constant_binary_scores_gain_nothing():
 
 
 @given(data=st.data(), questions=st.integers(1, 4))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 def test_mrr_is_the_mean_over_every_way_to_break_ties(data, questions):
     margins, labels, groups, expected = [], [], [], []
     for question in range(questions):

@@ -211,7 +211,7 @@ def test_kill_9_at_random_points_loses_and_doubles_nothing(shell):
     stamps = {}
     for attempt in range(22):
         process = shell.start(*request)
-        time.sleep(float(rng.uniform(0.5, 9.0)))
+        time.sleep(float(rng.uniform(0.5, 6.0)))
         victims = [process.pid]
         if attempt % 2:
             found = subprocess.run(

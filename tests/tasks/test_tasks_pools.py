@@ -26,7 +26,7 @@ def regression_pool():
     query=st.sampled_from([None, 1, 5]),
     seed=st.integers(0, 2**31),
 )
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 def test_the_support_has_its_size_and_follows_its_rule(counts, size, rule, query, seed):
     pool = binary_tasks(counts)
     if all(sum(count) <= size for count in counts):

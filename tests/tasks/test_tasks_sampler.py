@@ -46,7 +46,7 @@ def test_the_published_episodes_have_not_changed(mode):
 
 @pytest.mark.parametrize("mode", MODES)
 @given(start=st.integers(0, 400), count=st.integers(1, 9), size=st.integers(1, 12))
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=20)
 def test_an_episode_depends_on_its_number_only(mode, start, count, size):
     together = singles(make(mode), start, start + count, size)
     alone = [
@@ -89,7 +89,7 @@ def test_far_away_episodes_do_not_overlap():
     query=st.integers(1, 5),
     seed=st.integers(0, 2**31),
 )
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 def test_even_episodes_have_the_promised_shape(sizes, way, shot, query, seed):
     pool = pool_of(sizes)
     eligible = [n for n, size in enumerate(sizes) if size >= shot + query]
@@ -111,7 +111,7 @@ def test_even_episodes_have_the_promised_shape(sizes, way, shot, query, seed):
 
 
 @given(seed=st.integers(0, 2**31), data=st.data())
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 def test_uneven_episodes_keep_the_bounds_of_meta_dataset(seed, data):
     sizes = data.draw(st.lists(st.integers(1, 150), min_size=6, max_size=70))
     eligible = sum(size >= 2 for size in sizes)
@@ -203,7 +203,7 @@ def test_ordered_picks_are_uniform_over_permutations():
     loners=st.floats(0, 0.5),
     shape=st.sampled_from([GROUPED, {**UNEVEN, "way": (2, 4), "group_disjoint": True}]),
 )
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 def test_no_group_is_on_both_sides(seed, groups, loners, shape):
     rng = np.random.default_rng(seed)
     pool = pool_of([40] * 5)

@@ -14,7 +14,7 @@ from metabench.learners.contracts import Support, task_loss
 from metabench_algorithms.shared.compare import class_logsumexp, negative_squared_distance
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 9999), width=st.integers(1, 70), way=st.integers(1, 7))
 def test_protonet_logits_are_the_formula(seed, width, way):
     support, query = episodes(seed, width=width, way=way, dtype=torch.float64)

@@ -25,7 +25,7 @@ def unit(x, *, normalize):
     return (F.normalize(x, dim=-1) if normalize else x).double().numpy()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(problem=problems, c=st.sampled_from([0.01, 1.0, 30.0]), normalize=st.booleans())
 def test_logistic_probe_is_scikit_learns(problem, c, normalize):
     support, query = episodes(**problem, dtype=torch.float64)
@@ -41,7 +41,7 @@ def test_logistic_probe_is_scikit_learns(problem, c, normalize):
         np.testing.assert_allclose(found[b].numpy(), expected, atol=1e-4)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(problem=problems)
 def test_logistic_probe_is_scikit_learns_in_single_precision(problem):
     support, query = episodes(**problem)
@@ -65,7 +65,7 @@ def test_logistic_probe_with_uneven_shots_and_many_classes():
         np.testing.assert_allclose(found[b].numpy(), expected, atol=1e-4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(problem=problems, alpha=st.sampled_from([0.1, 1.0, 50.0]), normalize=st.booleans())
 def test_ridge_probe_is_scikit_learns_classifier(problem, alpha, normalize):
     support, query = episodes(**problem)

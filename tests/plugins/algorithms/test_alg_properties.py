@@ -27,6 +27,8 @@ SCALELESS = LABELLED | {"cnp", "dkt", "in-context"}
 OTHER_CENTRE = {"random-forest", "linear-svm", "rbf-svm"}
 # Long inner loops that make a disturbance grow; double precision keeps it small.
 ROUNDING = {"imaml", "tim", "alpha-tim"}
+# With few queries TIM's updates oscillate instead of converging, whatever the precision.
+FEWER = {"tim": {"iterations": 30}, "alpha-tim": {"iterations": 100}}
 CLOSE = {"atol": 2e-4, "rtol": 2e-4}
 
 shapes = st.fixed_dictionaries(
@@ -50,8 +52,15 @@ def prepared(name, support, query, kind):
     if INFOS[name].adapts_encoder:
         encoder, width = TinyEncoder(width).to(dtype).eval(), 6
         support, query = raw(support, query)
-    algorithm = build(name, kind=kind, way=support.way, width=width, encoder=encoder, dtype=dtype)
+    algorithm = build(
+        name, kind=kind, way=support.way, width=width, encoder=encoder, dtype=dtype,
+        **FEWER.get(name, {}),
+    )  # fmt: skip
     return algorithm, support, query
+
+
+def generator(shape):
+    return torch.Generator().manual_seed(shape["seed"] + 1)
 
 
 def doubled(y):
@@ -77,11 +86,11 @@ def together_and_alone(name, support, query, kind="classification"):
 
 
 @pytest.mark.parametrize("name", sorted(INFOS))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(shape=shapes)
 def test_support_order_does_not_matter(name, shape):
     support, query = episodes(**shape)
-    order = torch.randperm(support.y.shape[1])
+    order = torch.randperm(support.y.shape[1], generator=generator(shape))
     shuffled = Support(support.x[:, order], support.y[:, order], support.way)
     before, after = scores_of(name, support, query), scores_of(name, shuffled, query)
     assert before.shape == (shape["batch"], shape["way"] * shape["query"], shape["way"])
@@ -98,11 +107,11 @@ def test_declared_exceptions_do_depend_on_support_order(name):
 
 
 @pytest.mark.parametrize("name", sorted(INFOS.keys() - LABELLED))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(shape=shapes)
 def test_relabelling_permutes_the_scores(name, shape):
     support, query = episodes(**shape)
-    new = torch.randperm(support.way)
+    new = torch.randperm(support.way, generator=generator(shape))
     renamed = Support(support.x, new[support.y], support.way)
     before, after = scores_of(name, support, query), scores_of(name, renamed, query)
     torch.testing.assert_close(after[..., new], before, **CLOSE)
@@ -118,7 +127,7 @@ def test_declared_exceptions_do_depend_on_labels(name):
 
 
 @pytest.mark.parametrize("name", [n for n in sorted(INFOS) if INFOS[n].inductive])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(shape=shapes)
 def test_inductive_learner_predicts_each_query_by_itself(name, shape):
     together, alone = together_and_alone(name, *episodes(**shape))

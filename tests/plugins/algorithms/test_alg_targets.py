@@ -8,7 +8,7 @@ from metabench.learners.contracts import TaskSpec
 from metabench_algorithms.shared.targets import TargetScale
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 9999),
     sizes=st.lists(st.tuples(st.integers(1, 4), st.integers(1, 9)), min_size=1, max_size=5),

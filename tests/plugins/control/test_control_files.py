@@ -177,7 +177,7 @@ def test_a_compressed_bomb_is_not_unpacked(tmp_path):
     cut=st.integers(0, 700),
     compressed=st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_damage_is_a_value_error_or_goes_unnoticed(edits, cut, compressed):
     buffer = io.BytesIO()
     scipy.io.savemat(buffer, {"a": np.arange(40.0).reshape(8, 5)}, do_compression=compressed)

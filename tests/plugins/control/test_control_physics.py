@@ -104,7 +104,7 @@ def test_friction_of_the_floor_slows_a_sliding_hopper():
     lengths=st.tuples(*[st.floats(0.1, 0.4)] * 2),
     angles=st.tuples(st.floats(-3.0, 3.0), st.floats(-3.0, 3.0)),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_fingertip_is_where_mujoco_puts_it(lengths, angles):
     simulator = Simulator(Arm(lengths=lengths).xml(), 1)
     expected = simulator.site("fingertip", np.array(angles))
@@ -117,7 +117,7 @@ def test_fingertip_is_where_mujoco_puts_it(lengths, angles):
     shoulder=st.floats(-3.0, 3.0),
     elbow=st.floats(0.05, 3.0),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_inverse_kinematics_undoes_forward_kinematics(lengths, shoulder, elbow):
     lengths = np.array(lengths)
     goal = fingertip(lengths, np.array([shoulder, elbow]))

@@ -56,7 +56,7 @@ some_molecule = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(some_molecule, st.integers(0, 2**31 - 1))
 def test_cleaning_does_not_depend_on_how_a_molecule_is_written(smiles, seed):
     other = Chem.MolToRandomSmilesVect(Chem.MolFromSmiles(smiles), 1, randomSeed=seed)[0]

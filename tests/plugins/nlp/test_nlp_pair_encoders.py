@@ -47,7 +47,7 @@ def rows(inputs, index):
     return {name: tensor[index] for name, tensor in inputs.items()}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.text(max_size=20), st.text(max_size=20)), max_size=5))
 def test_packing_pairs_loses_nothing(pairs):
     first, second = [a for a, _ in pairs], [b for _, b in pairs]
@@ -169,7 +169,7 @@ def test_cues_of_the_expected_answer(question, sentence, cue):
     assert feature("Is it?", sentence, cue) == 0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_overlaps_are_shares_and_identical_texts_overlap_most(first, second):
     values = pair_features(first, second)

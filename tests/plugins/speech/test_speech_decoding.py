@@ -13,7 +13,7 @@ from metabench_speech.decoding import BadRecording, decode, resample
 INT16 = st.integers(-(2**15), 2**15 - 1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(INT16, min_size=1, max_size=200))
 def test_16_bit_mono_at_16_khz_passes_bit_for_bit(samples):
     exact = np.array(samples, np.int16)
@@ -82,7 +82,7 @@ def test_fragments_are_refused(content):
         decode(content)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=120), st.integers(0, 44))
 def test_damage_is_never_another_exception(junk, place):
     whole = bytearray(encoded(tone(0.01)))

@@ -60,7 +60,9 @@ class TIM(Algorithm[Tensor]):
     The marginal entropy in it favours balanced queries; Veilleux et al. (2021), arXiv:2106.09516,
     show what it costs if they are not (``marginal_weight=0`` is without, `alpha-tim` milder).
     Weights are kept in coordinates of the span of all examples, which changes no result. A class
-    without support starts at the origin. Without queries it is the nearest class mean.
+    without support starts at the origin. Without queries it is the nearest class mean. The updates
+    need not converge: with a query or two per class they can swing between assignments, and then
+    rounding decides which one the last iteration meets.
     """
 
     Hyperparameters = TIMHyperparameters

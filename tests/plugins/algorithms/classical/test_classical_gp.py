@@ -30,7 +30,7 @@ def oracle_at(signal, length, noise, x, y):
     return oracle, oracle.log_marginal_likelihood(kernel.theta)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 9999),
     size=st.integers(2, 40),

@@ -19,7 +19,7 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 9999), way=st.integers(2, 5), width=st.integers(2, 40), k=st.data())
 def test_classes_are_scikit_learns(setting, seed, way, width, k):
     metric, weights, theirs = setting
@@ -70,7 +70,7 @@ def votes(likeness, labels, way, k):
     return share
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 9999), k=st.integers(1, 9))
 def test_tanimoto_is_the_plain_loop_with_fair_ties(seed, k):
     x, q = counts(seed, 9), counts(seed + 1, 5)
@@ -97,7 +97,7 @@ def test_similarity_weights_of_tanimoto():
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "tanimoto"])
 @pytest.mark.parametrize("weights", ["uniform", "similarity"])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 9999))
 def test_order_decides_nothing_among_many_ties(metric, weights, seed):
     x, q = counts(seed, 24, width=3, high=2), counts(seed + 1, 8, width=3, high=2)
@@ -110,7 +110,7 @@ def test_order_decides_nothing_among_many_ties(metric, weights, seed):
     torch.testing.assert_close(before.sum(-1), torch.ones(1, 8))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 9999), size=st.sampled_from([2, 3, 9, 12, 20]))
 def test_number_of_neighbours_is_the_best_left_out(seed, size):
     x, q = counts(seed, size), counts(seed + 1, 4)

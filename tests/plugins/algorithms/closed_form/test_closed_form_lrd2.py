@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from metabench_algorithms.closed_form.lrd2 import reweighted_least_squares
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 9999),
     way=st.integers(2, 5),

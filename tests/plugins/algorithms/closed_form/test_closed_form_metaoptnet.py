@@ -40,7 +40,7 @@ problems = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     case=problems,
     cost=st.sampled_from([0.01, 0.1, 10.0]),
@@ -59,7 +59,7 @@ def test_solution_is_feasible_and_without_duality_gap(case, cost, scale):
     torch.testing.assert_close(dual, primal(weight, x, y, cost), rtol=1e-5, atol=1e-7)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(case=problems)
 def test_scores_are_liblinears(case):
     case = {**case, "way": max(3, case["way"])}  # of two classes liblinear keeps one column

@@ -22,7 +22,7 @@ shapes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(shape=shapes, penalty=st.sampled_from([0.0062, 1.0, 50.0]))
 def test_logits_are_scaled_ridge_regression_of_one_hot_labels(shape, penalty):
     support, query = episodes(**shape, dtype=torch.float64)
@@ -40,7 +40,7 @@ def test_logits_are_scaled_ridge_regression_of_one_hot_labels(shape, penalty):
         np.testing.assert_allclose(scores[b].detach().numpy(), expected, rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 9999), size=st.integers(2, 30), width=st.sampled_from([1, 8, 64]))
 def test_regression_is_ridge_regression_with_an_intercept(seed, size, width):
     support, query = curves(seed, size=size, width=width, outputs=2, dtype=torch.float64)

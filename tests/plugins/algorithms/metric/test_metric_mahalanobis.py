@@ -35,7 +35,7 @@ def plain(support, query, b, most_own, ridge):
     return torch.from_numpy(scores)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 999),
     width=st.sampled_from([2, 7, 40]),

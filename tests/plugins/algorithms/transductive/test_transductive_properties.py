@@ -30,7 +30,7 @@ def built(name, support, kind="classification", **options):
 
 
 @pytest.mark.parametrize("name", HEADS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(shape=shapes)
 def test_order_of_queries_and_support_and_names_of_classes(name, shape):
     support, query = episodes(**shape, dtype=torch.float64)
