@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from metabench.errors import UsageError, unknown_name
 from metabench.hookspecs import TaskKind
 
 Inputs = Mapping[str, Tensor]
+T = TypeVar("T")
 X = TypeVar("X", Tensor, Inputs)
 Predictor = Callable[[X], Tensor]
 
@@ -157,6 +159,38 @@ class Query(Generic[X]):
     y: Tensor
 
 
+_HOLDS: dict[str, Callable[[float, float], bool]] = {
+    "at least": operator.ge,
+    "above": operator.gt,
+    "at most": operator.le,
+    "below": operator.lt,
+}
+
+
+def bounded(
+    default: T,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+) -> T:
+    """A hyperparameter with a range, which `Hyperparameters` checks; ``None`` is in any range.
+
+    A subclass that gives the field another default keeps the range.
+
+    Args:
+        default: The value unless another is given.
+        least: The smallest value.
+        above: What the value exceeds.
+        most: The largest value.
+        below: What the value stays below.
+    """
+    bounds = dict(zip(_HOLDS, (least, above, most, below), strict=True))
+    given = {k: v for k, v in bounds.items() if v is not None}
+    return dataclasses.field(default=default, metadata={"bounds": given})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
     """Settings of the meta-training loop; algorithms add their own by subclassing.
@@ -176,14 +210,27 @@ class Hyperparameters:
     """
 
     optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
+    learning_rate: float = bounded(1e-3, least=0)
+    weight_decay: float = bounded(0.0, least=0)
     schedule: Literal["constant", "cosine", "halving"] = "constant"
-    meta_batch: int = 1
-    train_way: int | None = None
-    train_shot: int | None = None
-    train_query: int | None = None
-    clip_norm: float = 0.0
+    meta_batch: int = bounded(1, least=1)
+    train_way: int | None = bounded(None, least=2)
+    train_shot: int | None = bounded(None, least=1)
+    train_query: int | None = bounded(None, least=1)
+    clip_norm: float = bounded(0.0, least=0)
+
+    def __post_init__(self) -> None:
+        """Check the ranges of `bounded` fields.
+
+        Raises:
+            ValueError: If a value is outside.
+        """
+        parents = [cls for cls in type(self).__mro__ if dataclasses.is_dataclass(cls)]
+        for field in (field for cls in parents for field in dataclasses.fields(cls)):
+            value, bounds = getattr(self, field.name), field.metadata.get("bounds", {})
+            if value is not None and not all(_HOLDS[k](value, v) for k, v in bounds.items()):
+                ranges = " and ".join(f"{k} {v}" for k, v in bounds.items())
+                raise ValueError(f"{field.name}={value} must be {ranges}")
 
 
 @dataclass(frozen=True)

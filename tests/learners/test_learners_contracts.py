@@ -18,6 +18,7 @@ from metabench.learners.contracts import (
     Query,
     Support,
     TaskSpec,
+    bounded,
     build_hyperparameters,
     class_means,
     one_hot,
@@ -132,11 +133,46 @@ def test_what_the_dataclass_itself_refuses_is_a_usage_error():
         steps: int = 1
 
         def __post_init__(self):
-            if self.steps < 1:
-                raise ValueError(f"steps={self.steps} must be positive")
+            super().__post_init__()
+            if self.mode == "b" and self.steps < 2:
+                raise ValueError(f"steps={self.steps} is too few for mode 'b'")
 
-    with pytest.raises(UsageError, match="picky: steps=0 must be positive"):
-        build_hyperparameters(Picky, {"steps": 0}, "picky")
+    with pytest.raises(UsageError, match="picky: steps=1 is too few"):
+        build_hyperparameters(Picky, {"mode": "b"}, "picky")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ranged(Hyperparameters):
+    share: float = bounded(0.5, least=0, below=1)
+    rate: float | None = bounded(None, above=0, most=2)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Narrower(Ranged):
+    share: float = 0.25
+    meta_batch: int = 4
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("share", -0.1, "at least 0 and below 1"),
+        ("share", 1.0, "at least 0 and below 1"),
+        ("rate", 0.0, "above 0 and at most 2"),
+        ("rate", 2.5, "above 0 and at most 2"),
+        ("meta_batch", 0, "at least 1"),
+        ("train_way", 1, "at least 2"),
+    ],
+)
+@pytest.mark.parametrize("cls", [Ranged, Narrower])
+def test_a_value_outside_its_range_is_refused_in_subclasses_too(cls, name, value, rule):
+    with pytest.raises(UsageError, match=f"x: {name}={value} must be {rule}"):
+        build_hyperparameters(cls, {name: value}, "x")
+
+
+def test_values_within_their_range_and_none_pass():
+    assert Narrower().rate is None
+    assert Narrower(share=0.0, rate=2.0).share == 0.0
 
 
 def test_the_spec_and_the_digest_describe_inputs_and_weights():

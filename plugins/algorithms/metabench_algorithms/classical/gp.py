@@ -9,13 +9,7 @@ import torch
 from torch import Tensor
 
 from metabench.errors import UsageError
-from metabench.learners.contracts import (
-    Algorithm,
-    Hyperparameters,
-    Predictor,
-    Support,
-    one_hot,
-)
+from metabench.learners.contracts import Algorithm, Hyperparameters, Predictor, Support, one_hot
 from metabench_algorithms.shared.distance import squared_euclidean, tanimoto_kernel
 from metabench_algorithms.shared.marginal import Fit, fit_fixed, fit_scaled
 

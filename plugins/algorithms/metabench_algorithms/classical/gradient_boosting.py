@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from metabench.learners.contracts import EpisodeAlgorithm, Hyperparameters
+from metabench.learners.contracts import EpisodeAlgorithm, Hyperparameters, bounded
 from metabench_algorithms.classical.trees import Doubles, TreeGrower, features_tried, host
 
 GRID = 2.0**16
@@ -35,21 +35,12 @@ class GradientBoostingHyperparameters(Hyperparameters):
         seed: Of every episode's trees.
     """
 
-    rounds: int = 100
-    learning_rate_of_trees: float = 0.1
-    max_depth: int = 3
-    min_samples_leaf: int = 1
+    rounds: int = bounded(100, least=1)
+    learning_rate_of_trees: float = bounded(0.1, above=0)
+    max_depth: int = bounded(3, least=1)
+    min_samples_leaf: int = bounded(1, least=1)
     max_features: Literal["sqrt", "all"] = "sqrt"
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no ensemble."""
-        for name in ("rounds", "max_depth", "min_samples_leaf"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        if self.learning_rate_of_trees <= 0:
-            rate = self.learning_rate_of_trees
-            raise ValueError(f"learning_rate_of_trees={rate} must be positive")
 
 
 class GradientBoosting(EpisodeAlgorithm):

@@ -16,6 +16,7 @@ from metabench.learners.contracts import (
     Predictor,
     Support,
     TaskSpec,
+    bounded,
     one_hot,
 )
 from metabench_algorithms.shared.distance import DISTANCES, similarity
@@ -46,14 +47,9 @@ class KNNHyperparameters(Hyperparameters):
             scikit-learn's ``distance``, and by the (non-negative) similarity for the others.
     """
 
-    k: int = 0
+    k: int = bounded(0, least=0)
     metric: Literal["euclidean", "cosine", "tanimoto"] = "euclidean"
     weights: Literal["uniform", "similarity"] = "uniform"
-
-    def __post_init__(self) -> None:
-        """Refuse a negative number of neighbours."""
-        if self.k < 0:
-            raise ValueError(f"k={self.k} is negative; 0 chooses it per episode")
 
 
 class KNN(Algorithm[Tensor]):

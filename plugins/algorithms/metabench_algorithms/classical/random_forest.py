@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from metabench.learners.contracts import EpisodeAlgorithm, Hyperparameters
+from metabench.learners.contracts import EpisodeAlgorithm, Hyperparameters, bounded
 from metabench_algorithms.classical.trees import Doubles, Floats, TreeGrower, features_tried, host
 
 
@@ -34,19 +34,11 @@ class RandomForestHyperparameters(Hyperparameters):
         seed: Of every episode's forest.
     """
 
-    trees: int = 100
-    max_depth: int | None = None
+    trees: int = bounded(100, least=1)
+    max_depth: int | None = bounded(None, least=1)
     max_features: Literal["auto", "sqrt", "log2", "third", "all"] = "auto"
-    min_samples_leaf: int = 1
+    min_samples_leaf: int = bounded(1, least=1)
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no forest."""
-        for name in ("trees", "min_samples_leaf"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        if self.max_depth is not None and self.max_depth < 1:
-            raise ValueError(f"max_depth={self.max_depth} must be at least 1, or None")
 
 
 class RandomForest(EpisodeAlgorithm):

@@ -18,6 +18,7 @@ from metabench.learners.contracts import (
     Hyperparameters,
     Predictor,
     Support,
+    bounded,
     one_hot,
 )
 from metabench_algorithms.shared.distance import squared_euclidean
@@ -41,17 +42,9 @@ class SVMHyperparameters(Hyperparameters):
     """
 
     kernel: Literal["linear", "rbf"] = "linear"
-    penalty: float = 1.0
-    gamma: float = 0.0
-    epsilon: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no machine."""
-        if self.penalty <= 0:
-            raise ValueError(f"penalty={self.penalty} must be positive")
-        for name in ("gamma", "epsilon"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)} must not be negative")
+    penalty: float = bounded(1.0, above=0)
+    gamma: float = bounded(0.0, least=0)
+    epsilon: float = bounded(0.1, least=0)
 
 
 class SVM(Algorithm[Tensor]):

@@ -16,17 +16,12 @@ from metabench.learners.contracts import (
     Query,
     Support,
     TaskSpec,
+    bounded,
     one_hot,
 )
 from metabench_algorithms.shared.distance import squared_euclidean
 from metabench_algorithms.shared.evidence import Evidence, spread
-from metabench_algorithms.shared.process import (
-    log_density,
-    matern,
-    rbf,
-    solve,
-    with_noise,
-)
+from metabench_algorithms.shared.process import log_density, matern, rbf, solve, with_noise
 
 NOISE_OF_LABELS = 0.1
 NOISE_OF_VALUES = 0.01
@@ -51,16 +46,10 @@ class ADKFIFTHyperparameters(Hyperparameters):
     """
 
     kernel: Literal["matern", "rbf"] = "matern"
-    length_scale_prior: float = 0.25
-    signal_prior: float = 2.0
-    noise_prior: float = 0.25
+    length_scale_prior: float = bounded(0.25, above=0)
+    signal_prior: float = bounded(2.0, above=0)
+    noise_prior: float = bounded(0.25, above=0)
     clip_norm: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse priors that fix a hyperparameter."""
-        for name in ("length_scale_prior", "signal_prior", "noise_prior"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}={getattr(self, name)} must be positive")
 
 
 class ADKFIFT(Algorithm[Tensor]):

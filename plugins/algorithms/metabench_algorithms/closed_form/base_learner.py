@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from metabench.learners.contracts import Hyperparameters, Predictor
+from metabench.learners.contracts import Hyperparameters, Predictor, bounded
 from metabench_algorithms.shared.linear import linear_predictor, prepare
 
 
@@ -32,12 +32,7 @@ class BaseLearnerHyperparameters(Hyperparameters):
 
     learning_rate: float = 5e-3
     schedule: Literal["constant", "cosine", "halving"] = "halving"
-    penalty: float = 0.0062
-
-    def __post_init__(self) -> None:
-        """Refuse a penalty that has no logarithm."""
-        if not self.penalty > 0:
-            raise ValueError(f"penalty={self.penalty} must be positive")
+    penalty: float = bounded(0.0062, above=0)
 
 
 class Penalty(nn.Module):

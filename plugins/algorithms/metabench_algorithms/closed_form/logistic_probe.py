@@ -6,13 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from metabench.learners.contracts import (
-    Algorithm,
-    Hyperparameters,
-    Predictor,
-    Support,
-    one_hot,
-)
+from metabench.learners.contracts import Algorithm, Hyperparameters, Predictor, Support, one_hot
 from metabench_algorithms.shared.linear import centred, linear_predictor, prepare, span
 from metabench_algorithms.shared.logistic import fit_logistic
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metabench.learners.contracts import Algorithm, Predictor, Support, TaskSpec, one_hot
+from metabench.learners.contracts import Algorithm, Predictor, Support, TaskSpec, bounded, one_hot
 from metabench_algorithms.closed_form.base_learner import (
     BaseLearnerHyperparameters,
     Penalty,
@@ -28,13 +28,7 @@ class LRD2Hyperparameters(BaseLearnerHyperparameters):
         steps: Newton steps, in meta-training and in evaluation; 5 as in the paper's section 4.
     """
 
-    steps: int = 5
-
-    def __post_init__(self) -> None:
-        """Refuse to stay at the start."""
-        super().__post_init__()
-        if self.steps < 1:
-            raise ValueError(f"steps={self.steps} must be at least 1")
+    steps: int = bounded(5, least=1)
 
 
 class LRD2(Algorithm[Tensor]):

@@ -15,6 +15,7 @@ from metabench.learners.contracts import (
     Query,
     Support,
     TaskSpec,
+    bounded,
     one_hot,
 )
 from metabench_algorithms.shared.svm import crammer_singer
@@ -34,19 +35,10 @@ class MetaOptNetHyperparameters(Hyperparameters):
         label_smoothing: Share of the wrong classes in the targets of meta-training (0.1).
     """
 
-    cost: float = 0.1
-    ridge: float = 1.0
+    cost: float = bounded(0.1, above=0)
+    ridge: float = bounded(1.0, least=0)
     scale: float = 1.0
-    label_smoothing: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Refuse what makes no machine."""
-        if not self.cost > 0:
-            raise ValueError(f"cost={self.cost} must be positive")
-        if not self.ridge >= 0:
-            raise ValueError(f"ridge={self.ridge} must not be negative")
-        if not 0 <= self.label_smoothing < 0.5:  # noqa: PLR2004
-            raise ValueError(f"label_smoothing={self.label_smoothing} must be in [0, 0.5)")
+    label_smoothing: float = bounded(0.1, least=0, below=0.5)
 
 
 class MetaOptNet(Algorithm[Tensor]):

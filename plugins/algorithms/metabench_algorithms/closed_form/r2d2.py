@@ -23,8 +23,7 @@ from metabench_algorithms.closed_form.base_learner import (
     predictor,
     with_ones,
 )
-from metabench_algorithms.closed_form.ridge_probe import solve_ridge
-from metabench_algorithms.shared.linear import centred
+from metabench_algorithms.shared.linear import centred, solve_ridge
 from metabench_algorithms.shared.targets import TargetScale
 
 
@@ -33,8 +32,7 @@ class R2D2Hyperparameters(BaseLearnerHyperparameters):
     """Settings of R2-D2.
 
     Attributes:
-        scale: Where the learned factor ``alpha`` of the logits starts; 10 as in the released
-            scripts for CIFAR-FS (1e-4 in those for miniImageNet).
+        scale: Start of the learned ``alpha``; the released scripts' for CIFAR-FS (1e-4 elsewhere).
     """
 
     scale: float = 10.0
@@ -45,13 +43,11 @@ class R2D2(Algorithm[Tensor]):
 
     Bertinetto, Henriques, Torr & Vedaldi (2019), "Meta-learning with differentiable closed-form
     solvers", arXiv:1805.08136. Equations 4 and 5: ``W = X' (X X' + lambda S)^-1 Y``, the Woodbury
-    form where ``S <= d``; ``X`` has a column of ones, and the factor ``S`` is that of the released
-    code. Equation 6: logits are ``alpha X W``. ``lambda`` and ``alpha`` are meta-learned.
-
-    Departures: embeddings are divided by their root mean squared length in the support set, so that
-    one ``lambda`` suits every encoder; the offset ``beta`` of all logits, which the softmax
-    cancels, is left out. Regression, which the paper does not do, has a free intercept and no
-    ``alpha``.
+    form where ``S <= d``; ``X`` has a column of ones, the factor ``S`` is the released code's.
+    Equation 6: logits are ``alpha X W``. ``lambda`` and ``alpha`` are meta-learned.
+    Departures: embeddings are divided by their root mean squared length in the support set, so one
+    ``lambda`` suits every encoder; the offset ``beta``, which the softmax cancels, is left out.
+    Regression, which the paper does not do, has a free intercept and no ``alpha``.
     """
 
     Hyperparameters = R2D2Hyperparameters

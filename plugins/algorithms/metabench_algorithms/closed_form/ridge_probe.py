@@ -7,14 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metabench.learners.contracts import (
-    Algorithm,
-    Hyperparameters,
-    Predictor,
-    Support,
-    one_hot,
-)
-from metabench_algorithms.shared.linear import centred, linear_predictor, prepare
+from metabench.learners.contracts import Algorithm, Hyperparameters, Predictor, Support, one_hot
+from metabench_algorithms.shared.linear import centred, linear_predictor, prepare, solve_ridge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,24 +55,3 @@ class RidgeProbe(Algorithm[Tensor]):
         weight = solve_ridge(x, targets - offset, self.hyper.alpha)
         bias = offset - mean @ weight
         return linear_predictor(weight.to(support.x), bias.to(support.x), transform)
-
-
-def solve_ridge(x: Tensor, y: Tensor, alpha: float | Tensor) -> Tensor:
-    """Minimise ``||x w - y||^2 + alpha ||w||^2``.
-
-    Args:
-        x: ``[B, S, d]`` inputs.
-        y: ``[B, S, k]`` targets.
-        alpha: Positive penalty.
-
-    Returns:
-        ``[B, d, k]`` weights, from the smaller of the two equivalent systems.
-    """
-    size, width = x.shape[1:]
-    ridge = alpha * torch.eye(min(size, width), dtype=x.dtype, device=x.device)
-    xt = x.transpose(1, 2)
-    if size < width:
-        dual: Tensor = torch.linalg.solve(x @ xt + ridge, y)
-        return xt @ dual
-    primal: Tensor = torch.linalg.solve(xt @ x + ridge, xt @ y)
-    return primal

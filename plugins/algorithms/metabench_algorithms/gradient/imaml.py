@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metabench.learners.contracts import Inputs, Query, Support, task_loss
+from metabench.learners.contracts import Inputs, Query, Support, bounded, task_loss
 from metabench_algorithms.gradient.inner_loop import Weights
 from metabench_algorithms.gradient.maml import MAML
 from metabench_algorithms.gradient.settings import GradientHyperparameters
@@ -30,13 +30,8 @@ class IMAMLHyperparameters(GradientHyperparameters):
 
     inner_steps: int = 16
     test_steps: int = 16
-    strength: float = 2.0
+    strength: float = bounded(2.0, above=0)
     cg_steps: int = 5
-
-    def __post_init__(self) -> None:
-        """Reject a regularisation that pulls nowhere."""
-        if self.strength <= 0:
-            raise ValueError(f"strength={self.strength} must be positive")
 
 
 class IMAML(MAML):

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from metabench.learners.contracts import Inputs, Query, Support, TaskSpec, task_loss
+from metabench.learners.contracts import Inputs, Query, Support, TaskSpec, bounded, task_loss
 from metabench.learners.recipes import EpisodicRecipe
 from metabench_algorithms.gradient.inner_loop import Weights, norm_weights
 from metabench_algorithms.gradient.maml import MAML
@@ -40,16 +40,14 @@ class MAMLPlusPlusHyperparameters(GradientHyperparameters):
     """
 
     schedule: Literal["constant", "cosine", "halving"] = "cosine"
-    multi_step: float = 0.1
-    first_order_share: float = 1 / 3
+    multi_step: float = bounded(0.1, least=0, most=1)
+    first_order_share: float = bounded(1 / 3, least=0, most=1)
     learn_rates: bool = True
     per_step_norm: bool = True
 
     def __post_init__(self) -> None:
         """Reject what cannot be annealed."""
-        for name in ("multi_step", "first_order_share"):
-            if not 0 <= (share := getattr(self, name)) <= 1:
-                raise ValueError(f"{name}={share} is no share of the budget between 0 and 1")
+        super().__post_init__()
         if (self.multi_step or self.first_order_share) and self.schedule != "cosine":
             raise ValueError(
                 f"schedule={self.schedule!r} tells nothing of the budget; use 'cosine', or set "

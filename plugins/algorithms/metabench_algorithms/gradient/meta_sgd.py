@@ -32,6 +32,7 @@ class MetaSGDHyperparameters(GradientHyperparameters):
 
     def __post_init__(self) -> None:
         """Reject an empty range."""
+        super().__post_init__()
         if self.lowest_rate > self.highest_rate:
             raise ValueError(
                 f"lowest_rate={self.lowest_rate} exceeds highest_rate={self.highest_rate}"

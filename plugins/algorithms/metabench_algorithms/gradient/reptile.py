@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from metabench.learners.contracts import Inputs, Query, Support, task_loss
+from metabench.learners.contracts import Inputs, Query, Support, bounded, task_loss
 from metabench.learners.recipes import EpisodicRecipe
 from metabench_algorithms.gradient.inner_loop import Weights, gradients, usable
 from metabench_algorithms.gradient.maml import MAML
@@ -45,14 +45,9 @@ class ReptileHyperparameters(GradientHyperparameters):
     inner_steps: int = 3
     test_steps: int = 5
     regression_steps: int = 32
-    inner_batch: int = 25
+    inner_batch: int = bounded(25, least=1)
     inner_optimizer: Literal["adam", "sgd"] | None = None
     clip_norm: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Reject an empty batch."""
-        if self.inner_batch < 1:
-            raise ValueError(f"inner_batch={self.inner_batch} must be at least 1")
 
 
 class Reptile(MAML):

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import nn
 
 from metabench.errors import UsageError
-from metabench.learners.contracts import Hyperparameters, TaskSpec
+from metabench.learners.contracts import Hyperparameters, TaskSpec, bounded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +33,9 @@ class GradientHyperparameters(Hyperparameters):
             the step size fits whatever their scale is. Finn et al. take targets as they are.
     """
 
-    inner_steps: int = 5
-    test_steps: int = 5
-    inner_lr: float | None = None
+    inner_steps: int = bounded(5, least=0)
+    test_steps: int = bounded(5, least=0)
+    inner_lr: float | None = bounded(None, least=0)
     first_order: bool = False
     meta_batch: int = 4
     clip_norm: float = 10.0

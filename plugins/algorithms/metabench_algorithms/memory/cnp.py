@@ -17,6 +17,7 @@ from metabench.learners.contracts import (
     Query,
     Support,
     TaskSpec,
+    bounded,
     class_means,
     one_hot,
 )
@@ -38,15 +39,9 @@ class CNPHyperparameters(Hyperparameters):
         decoder_layers: Layers of the network that predicts a query (3).
     """
 
-    hidden: int = 128
-    encoder_layers: int = 4
-    decoder_layers: int = 3
-
-    def __post_init__(self) -> None:
-        """Refuse networks that are none."""
-        for name, least in (("hidden", 1), ("encoder_layers", 1), ("decoder_layers", 2)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
+    hidden: int = bounded(128, least=1)
+    encoder_layers: int = bounded(4, least=1)
+    decoder_layers: int = bounded(3, least=2)
 
 
 class CNP(Algorithm[Tensor]):

@@ -16,6 +16,7 @@ from metabench.learners.contracts import (
     Query,
     Support,
     TaskSpec,
+    bounded,
     one_hot,
 )
 from metabench_algorithms.memory.cnp import layers
@@ -41,17 +42,15 @@ class InContextHyperparameters(Hyperparameters):
         clip_norm: 1, as in PFNs (Müller et al., 2022), as released.
     """
 
-    hidden: int = 128
-    depth: int = 2
-    heads: int = 4
-    expansion: int = 2
+    hidden: int = bounded(128, least=1)
+    depth: int = bounded(2, least=1)
+    heads: int = bounded(4, least=1)
+    expansion: int = bounded(2, least=1)
     clip_norm: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse networks that are none."""
-        for name in ("hidden", "depth", "heads", "expansion"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+        """Refuse heads of unequal width."""
+        super().__post_init__()
         if self.hidden % self.heads:
             raise ValueError(f"hidden={self.hidden} must be a multiple of heads={self.heads}")
 

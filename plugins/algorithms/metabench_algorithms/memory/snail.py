@@ -17,6 +17,7 @@ from metabench.learners.contracts import (
     Query,
     Support,
     TaskSpec,
+    bounded,
     one_hot,
     task_loss,
 )
@@ -38,15 +39,9 @@ class SNAILHyperparameters(Hyperparameters):
             are 64 wide on Omniglot, 384 on miniImageNet.
     """
 
-    filters: int = 128
-    length: int = 32
-    widest: int = 384
-
-    def __post_init__(self) -> None:
-        """Refuse networks that are none."""
-        for name, least in (("filters", 1), ("length", 2), ("widest", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
+    filters: int = bounded(128, least=1)
+    length: int = bounded(32, least=2)
+    widest: int = bounded(384, least=1)
 
 
 class SNAIL(Algorithm[Tensor]):

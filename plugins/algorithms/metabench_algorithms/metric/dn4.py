@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from metabench.learners.contracts import Algorithm, Hyperparameters, Predictor, Support
+from metabench.learners.contracts import Algorithm, Hyperparameters, Predictor, Support, bounded
 from metabench_algorithms.shared.compare import unit
 
 ELEMENTS = 2**23
@@ -25,14 +25,9 @@ class DN4Hyperparameters(Hyperparameters):
         schedule: Halved every 100,000 of 300,000 episodes; here every fifth of the budget.
     """
 
-    neighbours: int = 3
+    neighbours: int = bounded(3, least=1)
     learning_rate: float = 5e-3
     schedule: Literal["constant", "cosine", "halving"] = "halving"
-
-    def __post_init__(self) -> None:
-        """Refuse to compare with nothing."""
-        if self.neighbours < 1:
-            raise ValueError(f"neighbours={self.neighbours} must be at least 1")
 
 
 class DN4(Algorithm[Tensor]):

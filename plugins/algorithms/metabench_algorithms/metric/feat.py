@@ -18,6 +18,7 @@ from metabench.learners.contracts import (
     Query,
     Support,
     TaskSpec,
+    bounded,
     class_means,
     one_hot,
     task_loss,
@@ -42,26 +43,15 @@ class FEATHyperparameters(Hyperparameters):
         schedule: Halved every 20 of 200 epochs; here every fifth of the budget.
     """
 
-    temperature: float = 64.0
-    regularizer_temperature: float = 64.0
+    temperature: float = bounded(64.0, above=0)
+    regularizer_temperature: float = bounded(64.0, above=0)
     balance: float = 0.1
-    attention_width: int = 640
-    attention_dropout: float = 0.1
-    dropout: float = 0.5
-    rate_multiplier: float = 10.0
+    attention_width: int = bounded(640, least=1)
+    attention_dropout: float = bounded(0.1, least=0, below=1)
+    dropout: float = bounded(0.5, least=0, below=1)
+    rate_multiplier: float = bounded(10.0, above=0)
     learning_rate: float = 1e-4
     schedule: Literal["constant", "cosine", "halving"] = "halving"
-
-    def __post_init__(self) -> None:
-        """Refuse what divides by zero or has no width."""
-        for name in ("temperature", "regularizer_temperature", "rate_multiplier"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name}={getattr(self, name)} must be above 0")
-        if self.attention_width < 1:
-            raise ValueError(f"attention_width={self.attention_width} must be at least 1")
-        for name in ("attention_dropout", "dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 0 and below 1")
 
 
 class FEAT(Algorithm[Tensor]):

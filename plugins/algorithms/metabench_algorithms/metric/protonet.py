@@ -7,13 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from metabench.learners.contracts import (
-    Algorithm,
-    Hyperparameters,
-    Predictor,
-    Support,
-    class_means,
-)
+from metabench.learners.contracts import Algorithm, Hyperparameters, Predictor, Support, class_means
 from metabench_algorithms.shared.compare import negative_squared_distance
 
 

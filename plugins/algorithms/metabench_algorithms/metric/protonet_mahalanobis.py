@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from metabench.learners.contracts import Algorithm, Hyperparameters, Predictor, Support, TaskSpec
+from metabench.learners.contracts import (
+    Algorithm,
+    Hyperparameters,
+    Predictor,
+    Support,
+    TaskSpec,
+    bounded,
+)
 from metabench_algorithms.metric.mahalanobis import mahalanobis
 
 
@@ -24,22 +31,12 @@ class ProtoNetMahalanobisHyperparameters(Hyperparameters):
             ours.
     """
 
-    hidden: int = 1024
-    metric_width: int = 512
-    most_own: float = 0.1
-    ridge: float = 0.1
+    hidden: int = bounded(1024, least=1)
+    metric_width: int = bounded(512, least=1)
+    most_own: float = bounded(0.1, least=0, most=1)
+    ridge: float = bounded(0.1, above=0)
     clip_norm: float = 1.0
     meta_batch: int = 4
-
-    def __post_init__(self) -> None:
-        """Refuse layers and covariances that are none."""
-        for name in ("hidden", "metric_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
-        if not 0 <= self.most_own <= 1:
-            raise ValueError(f"most_own={self.most_own} must be between 0 and 1")
-        if self.ridge <= 0:
-            raise ValueError(f"ridge={self.ridge} must be above 0")
 
 
 class ProtoNetMahalanobis(Algorithm[Tensor]):

@@ -16,6 +16,7 @@ from metabench.learners.contracts import (
     Query,
     Support,
     TaskSpec,
+    bounded,
     class_means,
     one_hot,
 )
@@ -34,17 +35,11 @@ class RelationNetHyperparameters(Hyperparameters):
         clip_norm: 0.5.
     """
 
-    channels: int = 64
-    hidden: int = 8
+    channels: int = bounded(64, least=1)
+    hidden: int = bounded(8, least=1)
     batch_statistics: bool = False
     schedule: Literal["constant", "cosine", "halving"] = "halving"
     clip_norm: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Refuse layers without width."""
-        for name in ("channels", "hidden"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
 
 
 class RelationNet(Algorithm[Tensor]):

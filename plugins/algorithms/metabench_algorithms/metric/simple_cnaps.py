@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from metabench.learners.contracts import Algorithm, Hyperparameters, Predictor, Support
+from metabench.learners.contracts import Algorithm, Hyperparameters, Predictor, Support, bounded
 from metabench_algorithms.metric.mahalanobis import mahalanobis
 
 
@@ -18,12 +18,7 @@ class SimpleCNAPSHyperparameters(Hyperparameters):
         ridge: ``beta``; 1 in the released code.
     """
 
-    ridge: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Refuse a covariance that may be singular."""
-        if self.ridge <= 0:
-            raise ValueError(f"ridge={self.ridge} must be above 0")
+    ridge: float = bounded(1.0, above=0)
 
 
 class SimpleCNAPS(Algorithm[Tensor]):

@@ -16,6 +16,7 @@ from metabench.learners.contracts import (
     Query,
     Support,
     TaskSpec,
+    bounded,
     class_means,
     one_hot,
 )
@@ -45,18 +46,12 @@ class TADAMHyperparameters(Hyperparameters):
     """
 
     scale: float = 1.0
-    layer_width: int = 512
-    layers: int = 3
+    layer_width: int = bounded(512, least=1)
+    layers: int = bounded(3, least=1)
     penalty: float = 0.01
     weight_decay: float = 5e-4
     meta_batch: int = 2
     schedule: Literal["constant", "cosine", "halving"] = "halving"
-
-    def __post_init__(self) -> None:
-        """Refuse networks that are none."""
-        for name in ("layer_width", "layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
 
 
 class TADAM(Algorithm[Tensor]):

@@ -56,3 +56,24 @@ def linear_predictor(
         return transform(query) @ weight + bias
 
     return predict
+
+
+def solve_ridge(x: Tensor, y: Tensor, alpha: float | Tensor) -> Tensor:
+    """Minimise ``||x w - y||^2 + alpha ||w||^2``.
+
+    Args:
+        x: ``[B, S, d]`` inputs.
+        y: ``[B, S, k]`` targets.
+        alpha: Positive penalty.
+
+    Returns:
+        ``[B, d, k]`` weights, from the smaller of the two equivalent systems.
+    """
+    size, width = x.shape[1:]
+    ridge = alpha * torch.eye(min(size, width), dtype=x.dtype, device=x.device)
+    xt = x.transpose(1, 2)
+    if size < width:
+        dual: Tensor = torch.linalg.solve(x @ xt + ridge, y)
+        return xt @ dual
+    primal: Tensor = torch.linalg.solve(xt @ x + ridge, xt @ y)
+    return primal

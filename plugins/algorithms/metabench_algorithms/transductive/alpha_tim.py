@@ -12,6 +12,7 @@ from metabench.learners.contracts import (
     Hyperparameters,
     Predictor,
     Support,
+    bounded,
     class_means,
     one_hot,
 )
@@ -38,18 +39,13 @@ class AlphaTIMHyperparameters(Hyperparameters):
         step: Their size.
     """
 
-    alpha: float | None = None
+    alpha: float | None = bounded(None, above=1)
     temperature: float = 15.0
     support_weight: float = 1.0
     conditional_weight: float = 1.0
     marginal_weight: float = 1.0
     iterations: int = 1000
     step: float = 1e-4
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if self.alpha is not None and self.alpha <= 1:
-            raise ValueError(f"alpha={self.alpha} must be above 1 (the limit 1 is Shannon's)")
 
 
 class AlphaTIM(Algorithm[Tensor]):

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from metabench.learners.contracts import (
-    Hyperparameters,
-    Predictor,
-    Support,
-    class_means,
-    one_hot,
-)
+from metabench.learners.contracts import Hyperparameters, Predictor, Support, class_means
 from metabench_algorithms.metric.simpleshot import SimpleShot
 from metabench_algorithms.shared.compare import cosine
+from metabench_algorithms.transductive.rectify import rectify
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,24 +73,3 @@ class BDCSPN(SimpleShot):
             return scores
 
         return predict
-
-
-def rectify(support: Support[Tensor], query: Tensor, scale: float) -> Tensor:
-    """Return ``[B, way, d]`` prototypes that the pseudo-labelled queries take part in.
-
-    Args:
-        support: Normalised embeddings.
-        query: ``[B, Q, d]`` normalised embeddings, moved towards the support.
-        scale: Of the cosine before the softmax.
-    """
-    basic = class_means(support)
-    everyone = torch.cat([support.x, query], 1)
-    similar = cosine(everyone, basic)
-    asked = similar[:, support.x.shape[1] :]
-    best = (asked == asked.amax(-1, keepdim=True)).to(asked.dtype)
-    guessed = best / best.sum(-1, keepdim=True)
-    member = torch.cat([one_hot(support.y, support.way, query.dtype), guessed], 1)
-    weight = member * (scale * (similar - 1)).exp()
-    total = weight.sum(1).unsqueeze(-1)
-    mean = weight.mT @ everyone / torch.where(total > 0, total, 1)
-    return torch.where(total > 0, mean, basic)

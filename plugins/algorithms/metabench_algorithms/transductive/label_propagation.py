@@ -13,6 +13,7 @@ from metabench.learners.contracts import (
     Hyperparameters,
     Predictor,
     Support,
+    bounded,
     one_hot,
 )
 from metabench_algorithms.shared.compare import unit
@@ -35,21 +36,11 @@ class LabelPropagationHyperparameters(Hyperparameters):
         symmetric: Zhou et al.'s first form instead of their variant, see `LabelPropagation`.
     """
 
-    spread: float = 0.99
-    neighbours: int = 20
-    scale_neighbour: int = 7
+    spread: float = bounded(0.99, least=0, below=1)
+    neighbours: int = bounded(20, least=1)
+    scale_neighbour: int = bounded(7, least=1)
     normalize: bool = True
     symmetric: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if not 0 <= self.spread < 1:
-            raise ValueError(f"spread={self.spread} must be at least 0 and below 1")
-        if min(self.neighbours, self.scale_neighbour) < 1:
-            raise ValueError(
-                f"neighbours={self.neighbours} and scale_neighbour={self.scale_neighbour} must be "
-                "at least 1"
-            )
 
 
 class LabelPropagation(Algorithm[Tensor]):

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metabench.learners.contracts import Hyperparameters, Predictor, Support, class_means
+from metabench.learners.contracts import Hyperparameters, Predictor, Support, bounded, class_means
 from metabench_algorithms.metric.simpleshot import SimpleShot
 from metabench_algorithms.shared.compare import negative_squared_distance
 from metabench_algorithms.shared.distance import squared_euclidean
-from metabench_algorithms.transductive.bd_cspn import rectify
 from metabench_algorithms.transductive.graph import answers, by_parts, nearest
+from metabench_algorithms.transductive.rectify import rectify
 
 RECTIFY_SCALE = 10.0
 
@@ -31,18 +31,10 @@ class LaplacianShotHyperparameters(Hyperparameters):
         rectify: Rectify the prototypes first, as BD-CSPN does; off by default in the code.
     """
 
-    neighbours: int = 2
-    smoothness: float = 1.0
+    neighbours: int = bounded(2, least=1)
+    smoothness: float = bounded(1.0, least=0)
     iterations: int = 20
     rectify: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if self.neighbours < 1 or self.smoothness < 0:
-            raise ValueError(
-                f"neighbours={self.neighbours} must be at least 1 and "
-                f"smoothness={self.smoothness} at least 0"
-            )
 
 
 class LaplacianShot(SimpleShot):

@@ -12,6 +12,7 @@ from metabench.learners.contracts import (
     Hyperparameters,
     Predictor,
     Support,
+    bounded,
     class_means,
     one_hot,
 )
@@ -32,20 +33,11 @@ class TIMHyperparameters(Hyperparameters):
         iterations: Alternating updates.
     """
 
-    temperature: float = 15.0
-    support_weight: float = 0.1
-    conditional_weight: float = 0.1
-    marginal_weight: float = 1.0
+    temperature: float = bounded(15.0, above=0)
+    support_weight: float = bounded(0.1, least=0)
+    conditional_weight: float = bounded(0.1, least=0)
+    marginal_weight: float = bounded(1.0, least=0)
     iterations: int = 150
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        weights = (self.support_weight, self.conditional_weight, self.marginal_weight)
-        if min(weights) < 0 or self.temperature <= 0:
-            raise ValueError(
-                f"temperature={self.temperature} must be positive and the weights {weights} at "
-                "least 0"
-            )
 
 
 class TIM(Algorithm[Tensor]):

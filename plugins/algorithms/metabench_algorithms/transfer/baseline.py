@@ -7,13 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metabench.learners.contracts import (
-    Algorithm,
-    Hyperparameters,
-    Predictor,
-    Support,
-    one_hot,
-)
+from metabench.learners.contracts import Algorithm, Hyperparameters, Predictor, Support, one_hot
 from metabench_algorithms.shared.linear import linear_predictor
 
 
@@ -42,9 +36,8 @@ class Baseline(Algorithm[Tensor]):
     """Supervised pre-training, then a new linear classifier on fixed embeddings.
 
     Chen, Liu, Kira, Wang & Huang (2019), "A closer look at few-shot classification",
-    arXiv:1904.04232, section 3.2. Two departures make an episode's result its own: the head starts
-    at zero instead of at random, and the mini-batches follow one fixed random order per size of the
-    support set. As with any SGD, another order of the support gives slightly other scores.
+    arXiv:1904.04232, section 3.2. Departures: the head starts at zero, not at random, and batches
+    follow one random order per size of the support. As with any SGD, scores depend on that order.
     """
 
     Hyperparameters = BaselineHyperparameters

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from metabench.learners.contracts import bounded
 from metabench_algorithms.gradient.inner_loop import Weights
 from metabench_algorithms.transfer.tuning import TunedLearner, TuningHyperparameters
 
@@ -24,14 +25,8 @@ class LoRAHyperparameters(TuningHyperparameters):
     """
 
     tuning_rate: float = 1e-3
-    rank: int = 8
+    rank: int = bounded(8, least=1)
     alpha: float = 8.0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
-        super().__post_init__()
-        if self.rank < 1:
-            raise ValueError(f"rank={self.rank} must be 1 or more")
 
 
 class LoRA(TunedLearner):

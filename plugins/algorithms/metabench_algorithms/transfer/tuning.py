@@ -25,6 +25,7 @@ from metabench.learners.contracts import (
     Predictor,
     Support,
     TaskSpec,
+    bounded,
     class_means,
 )
 from metabench_algorithms.gradient.inner_loop import Weights, gradients, usable
@@ -49,15 +50,8 @@ class TuningHyperparameters(Hyperparameters):
         tuning_rate: Step size; Dhillon et al. (2020) take 25 steps of 5e-5.
     """
 
-    tuning_steps: int = 10
-    tuning_rate: float = 1.25e-4
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
-        if self.tuning_steps < 0:
-            raise ValueError(f"tuning_steps={self.tuning_steps} must be 0 or more")
-        if self.tuning_rate <= 0:
-            raise ValueError(f"tuning_rate={self.tuning_rate} must be positive")
+    tuning_steps: int = bounded(10, least=0)
+    tuning_rate: float = bounded(1.25e-4, above=0)
 
 
 class TunedLearner(Algorithm[Inputs]):

@@ -78,5 +78,5 @@ def test_equal_splits_are_chosen_by_the_seed_alone():
 def test_settings_are_checked(option):
     with pytest.raises(UsageError, match=f"{option}=0 must be at least 1"):
         build("gradient-boosting", **{option: 0})
-    with pytest.raises(UsageError, match=r"learning_rate_of_trees=0\.0 must be positive"):
+    with pytest.raises(UsageError, match=r"learning_rate_of_trees=0\.0 must be above 0"):
         build("gradient-boosting", learning_rate_of_trees=0.0)

@@ -155,7 +155,7 @@ def test_number_of_neighbours_is_each_episodes_own():
 
 
 def test_settings_are_checked():
-    with pytest.raises(UsageError, match="k=-1 is negative"):
+    with pytest.raises(UsageError, match="k=-1 must be at least 0"):
         build("knn", k=-1)
     support, _ = episodes()
     with pytest.raises(UsageError, match="not negative"):

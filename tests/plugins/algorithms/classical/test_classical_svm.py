@@ -68,7 +68,7 @@ def test_absent_class_is_last_and_the_unit_is_of_no_account(name):
 
 @pytest.mark.parametrize(
     ("option", "value", "rule"),
-    [("penalty", 0.0, "positive"), ("gamma", -1.0, "negative"), ("epsilon", -1.0, "negative")],
+    [("penalty", 0.0, "above 0"), ("gamma", -1.0, "least 0"), ("epsilon", -1.0, "least 0")],
 )
 def test_settings_are_checked(option, value, rule):
     with pytest.raises(UsageError, match=f"{option}={value} must .*{rule}"):

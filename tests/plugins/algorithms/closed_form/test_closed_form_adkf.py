@@ -199,5 +199,5 @@ def test_training_learns_an_embedding_for_regression():
 
 
 def test_priors_are_proper():
-    with pytest.raises(ValueError, match=r"signal_prior=0\.0 must be positive"):
+    with pytest.raises(ValueError, match=r"signal_prior=0\.0 must be above 0"):
         target("adkf-ift").Hyperparameters(signal_prior=0.0)

@@ -118,5 +118,5 @@ def test_training_learns_an_embedding_for_regression():
 
 def test_a_penalty_is_positive():
     for name in ("r2d2", "lrd2"):
-        with pytest.raises(ValueError, match=r"penalty=0\.0 must be positive"):
+        with pytest.raises(ValueError, match=r"penalty=0\.0 must be above 0"):
             target(name).Hyperparameters(penalty=0.0)

@@ -66,5 +66,5 @@ def test_negative_curvature_keeps_the_right_hand_side():
 
 
 def test_strength_is_checked():
-    with pytest.raises(UsageError, match="must be positive"):
+    with pytest.raises(UsageError, match="must be above 0"):
         Case("imaml", strength=0.0)

@@ -133,7 +133,7 @@ def test_recipe_reads_the_progress_off_the_cosine(monkeypatch):
 def test_settings_are_checked():
     with pytest.raises(UsageError, match="tells nothing of the budget"):
         Case("maml++", schedule="constant")
-    with pytest.raises(UsageError, match="no share of the budget"):
+    with pytest.raises(UsageError, match="must be at least 0 and at most 1"):
         Case("maml++", multi_step=2.0)
     Case("maml++", schedule="constant", multi_step=0.0, first_order_share=0.0)
 

@@ -136,7 +136,7 @@ def test_settings_are_checked():
         SimpleCNAPSHyperparameters(ridge=0)
     for option, message in (
         ({"hidden": 0}, "hidden=0 must be at least 1"),
-        ({"most_own": 2.0}, "most_own=2.0 must be between 0 and 1"),
+        ({"most_own": 2.0}, "most_own=2.0 must be at least 0 and at most 1"),
         ({"ridge": 0.0}, "ridge=0.0 must be above 0"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -201,9 +201,9 @@ def test_smaller_way_and_missing_encoder(name):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"tuning_steps": -1}, "tuning_steps=-1 must be 0 or more"),
-        ({"tuning_rate": 0.0}, r"tuning_rate=0\.0 must be positive"),
-        ({"rank": 0}, "rank=0 must be 1 or more"),
+        ({"tuning_steps": -1}, "tuning_steps=-1 must be at least 0"),
+        ({"tuning_rate": 0.0}, r"tuning_rate=0\.0 must be above 0"),
+        ({"rank": 0}, "rank=0 must be at least 1"),
     ],
 )
 def test_settings_are_checked(option, message):
