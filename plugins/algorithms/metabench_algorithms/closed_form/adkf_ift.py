@@ -56,10 +56,10 @@ class ADKFIFT(Algorithm[Tensor]):
     """Kernel hyperparameters are fitted to the support, the encoder to the queries.
 
     Chen, Tripp & Hernandez-Lobato (2023), "Meta-learning adaptive deep kernel Gaussian processes
-    for molecular property prediction", arXiv:2205.02708. Section 3.1, equations 3 and 4: per task
-    the length scale, the signal and the noise variance maximise the marginal likelihood of the
-    support; the encoder is trained by the predictive likelihood of the queries at these, with the
-    hypergradient of the implicit function theorem (equation 5).
+    for molecular property prediction", arXiv:2205.02708, section 3: per task the length scale, the
+    signal and the noise variance maximise the marginal likelihood of the support; the encoder is
+    trained by the predictive likelihood of the queries at these, with the hypergradient of the
+    implicit function theorem.
 
     Binary labels are regressed as -1 and +1 with mean zero. More classes, which the paper has not,
     are regressed one against the rest, centred, and share their hyperparameters. Values are

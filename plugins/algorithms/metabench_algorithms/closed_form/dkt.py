@@ -35,7 +35,7 @@ class DKTHyperparameters(Hyperparameters):
     Encoder and process are trained by Adam at 1e-3; for classes they train the process at 1e-4.
 
     Attributes:
-        kernel: ``cossim``, the cosine, and ``linear``, the product (section 3.2); or ``rbf``.
+        kernel: ``cossim``, the cosine, ``linear``, the product, or ``rbf``, all released.
             ``None`` is the cosine for classes and RBF in regression, where the product of two
             embeddings would make the function linear.
         batch_norm: Normalise embeddings by their statistics in meta-training first. With the
@@ -51,10 +51,10 @@ class DKT(Algorithm[Tensor]):
     """Encoder and kernel are meta-trained by the marginal likelihood of whole tasks.
 
     Patacchiola, Turner, Crowley, O'Boyle & Storkey (2020), "Bayesian meta-learning for the few-shot
-    setting via deep kernels", arXiv:1910.05199. Equation 8 (algorithm 1): the loss is the negative
-    log marginal likelihood of support and query together. Predictions are posterior means given the
-    support (equation 9); nothing else adapts. Classes are regressed one against the rest as -1 and
-    +1, with a noise variance of 0.1 (section 3.4 and the released code).
+    setting via deep kernels", arXiv:1910.05199, section 3: the loss is the negative log marginal
+    likelihood of support and query together. Predictions are posterior means given the support;
+    nothing else adapts. Classes are regressed one against the rest as -1 and +1, with a noise
+    variance of 0.1 (released code).
 
     Departures: the released code gives each class index a process of its own; here all share the
     mean, the signal variance and the kernel, so relabelling permutes the scores. Regression is

@@ -25,7 +25,7 @@ class LRD2Hyperparameters(BaseLearnerHyperparameters):
     """Settings of LR-D2.
 
     Attributes:
-        steps: Newton steps, in meta-training and in evaluation; 5 as in the paper's section 4.
+        steps: Newton steps, always; the released scripts run 1 and 5, for two classes 10.
     """
 
     steps: int = bounded(5, least=1)
@@ -35,10 +35,10 @@ class LRD2(Algorithm[Tensor]):
     """Logistic regression by a few Newton steps, through which the encoder is trained.
 
     Bertinetto, Henriques, Torr & Vedaldi (2019), "Meta-learning with differentiable closed-form
-    solvers", arXiv:1805.08136. Equations 7 and 8: Newton's method as iteratively reweighted least
-    squares in the Woodbury form, ``w = X' (X X' + lambda diag(s)^-1)^-1 z``, unrolled; ``X`` has a
-    column of ones. More than two classes are solved one against the rest, as in the released code,
-    and so are two, of which the second logit is minus the first. ``lambda`` is meta-learned.
+    solvers", arXiv:1805.08136, section 3: Newton's method as iteratively reweighted least squares
+    in the Woodbury form, ``w = X' (X X' + lambda diag(s)^-1)^-1 z``, unrolled; ``X`` has a column
+    of ones. More than two classes are solved one against the rest, as in the released code, and so
+    are two, of which the second logit is minus the first. ``lambda``, fixed there, is meta-learned.
 
     Departure: embeddings are divided by their root mean squared length in the support set, so that
     one ``lambda`` suits every encoder.

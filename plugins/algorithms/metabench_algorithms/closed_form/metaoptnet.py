@@ -25,8 +25,8 @@ from metabench_algorithms.shared.svm import crammer_singer
 class MetaOptNetHyperparameters(Hyperparameters):
     """Settings of the head, from Lee et al. (2019), section 4.1, and the released code.
 
-    They train by SGD at 0.1 with 8 episodes a step, at 15 shots (5 on CIFAR-FS) whatever the test's
-    shot; budgets here are smaller, so optimiser, rate, batch and shot are the loop's.
+    They train by SGD at 0.1 with 8 episodes a step, at 15, 10 or 5 shots by data set whatever the
+    test's; budgets here are smaller, so optimiser, rate, batch and shot are the loop's.
 
     Attributes:
         cost: ``C`` of the machine (0.1).
@@ -45,8 +45,8 @@ class MetaOptNet(Algorithm[Tensor]):
     """A linear multi-class support vector machine, through which the encoder is trained.
 
     Lee, Maji, Ravichandran & Soatto (2019), "Meta-learning with differentiable convex
-    optimization", arXiv:1904.03758. Equation 6 is the machine of Crammer & Singer (2001), solved in
-    the dual (equations 8 and 9) and differentiated through its optimality conditions (section 3.2);
+    optimization", arXiv:1904.03758. Equation 4 is the machine of Crammer & Singer (2001), solved in
+    the dual (equations 9, 10) and differentiated through its optimality conditions (section 3.3);
     it has no intercept. Scores are multiplied by a learned factor (equation 12).
     """
 

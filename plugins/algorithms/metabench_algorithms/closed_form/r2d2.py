@@ -32,7 +32,7 @@ class R2D2Hyperparameters(BaseLearnerHyperparameters):
     """Settings of R2-D2.
 
     Attributes:
-        scale: Start of the learned ``alpha``; the released scripts' for CIFAR-FS (1e-4 elsewhere).
+        scale: Start of the learned ``alpha``; the released scripts' (1e-4 on miniImageNet).
     """
 
     scale: float = 10.0
@@ -42,9 +42,9 @@ class R2D2(Algorithm[Tensor]):
     """Ridge regression of one-hot labels, through which the encoder is trained.
 
     Bertinetto, Henriques, Torr & Vedaldi (2019), "Meta-learning with differentiable closed-form
-    solvers", arXiv:1805.08136. Equations 4 and 5: ``W = X' (X X' + lambda S)^-1 Y``, the Woodbury
-    form where ``S <= d``; ``X`` has a column of ones, the factor ``S`` is the released code's.
-    Equation 6: logits are ``alpha X W``. ``lambda`` and ``alpha`` are meta-learned.
+    solvers", arXiv:1805.08136, section 3: ``W = X' (X X' + lambda S)^-1 Y``, the Woodbury form
+    where ``S <= d``; ``X`` has a column of ones, the factor ``S`` is the released code's. Logits
+    are ``alpha X W``. ``lambda``, fixed in the released code, and ``alpha`` are meta-learned.
     Departures: embeddings are divided by their root mean squared length in the support set, so one
     ``lambda`` suits every encoder; the offset ``beta``, which the softmax cancels, is left out.
     Regression, which the paper does not do, has a free intercept and no ``alpha``.

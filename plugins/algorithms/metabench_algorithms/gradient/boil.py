@@ -17,8 +17,8 @@ class BOILHyperparameters(GradientHyperparameters):
     Attributes:
         inner_steps: One step, as in the released code.
         test_steps: As many as in meta-training.
-        class_lr: 0.5 for a Conv4 (released code). In regression, which the paper leaves out, the
-            step size is that of MAML.
+        class_lr: 0.5 for a Conv4 (released code; 0.3 for a ResNet). In regression, which the paper
+            leaves out, the step size is that of MAML.
     """
 
     inner_steps: int = 1
@@ -30,7 +30,7 @@ class BOIL(MAML):
     """MAML that adapts the body and not the head.
 
     Oh, Yoo, Kim & Yun (2021), "BOIL: Towards representation change for few-shot learning",
-    arXiv:2008.08882, section 3 and algorithm 1: inner step size 0 for the head. The outer loop
+    arXiv:2008.08882, section 3: inner step size 0 for the head. The outer loop
     trains both.
     """
 

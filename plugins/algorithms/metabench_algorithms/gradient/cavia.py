@@ -29,11 +29,11 @@ class CAVIAHyperparameters(GradientHyperparameters):
     Attributes:
         inner_steps: 2 for classes (released code).
         test_steps: 2.
-        regression_steps: 1 in regression (section 5.1), in training and test.
-        inner_lr: ``None`` is 1.0 (section 5).
+        regression_steps: 1 in regression (released code), in training and test.
+        inner_lr: ``None`` is 1.0 (released code).
         context: Length of the context; ``None`` is 100 for classes and 5 in regression.
         hidden: Units of the two hidden layers of the head, as in Finn et al. (2017) for sinusoids
-            40; ``None`` is 128 for classes, the filters of a larger network of section 5.2.
+            40; ``None`` is 128 for classes, the filters of a larger network of the paper's.
     """
 
     inner_steps: int = 2
@@ -47,13 +47,13 @@ class CAVIA(Algorithm[Tensor]):
     """A head on embeddings that is modulated by adapted context parameters.
 
     Zintgraf, Shiarlis, Kurin, Hofmann & Whiteson (2019), "Fast context adaptation via
-    meta-learning", arXiv:1810.03642. The context starts at 0 and descends the support loss
-    (equation 5); the outer loop trains everything else (equation 6), through the inner gradients
-    unless ``first_order``. In regression the context joins the input of the first layer, which adds
-    a vector to its result (section 3.1); for classes it gives scales and shifts of it (FiLM,
-    section 3.2 and equation 8). In the paper that layer is a convolution; here it is the first of
-    a head, so that any encoder will do and is embedded once. Layer norm stands for the paper's
-    batch norm, so that queries do not touch each other.
+    meta-learning", arXiv:1810.03642, section 3. The context starts at 0 and descends the support
+    loss; the outer loop trains everything else, through the inner gradients unless ``first_order``.
+    In regression the context joins the input of the first layer, which adds a vector to its result;
+    for classes it gives scales and shifts of it (FiLM). In the paper that layer is a convolution,
+    the third by default in the released code; here it is the first of a head, so that any encoder
+    will do and is embedded once. Layer norm stands for the paper's batch norm, so that queries do
+    not touch each other.
     """
 
     Hyperparameters = CAVIAHyperparameters

@@ -24,7 +24,7 @@ class IMAMLHyperparameters(GradientHyperparameters):
     Attributes:
         inner_steps: 16 on 5-way Omniglot (Rajeswaran et al., table 2); 25 on 20-way.
         test_steps: As many as in meta-training.
-        strength: The regularisation ``lambda``, 2.0 on Omniglot.
+        strength: The regularisation ``lambda``, 2.0 on Omniglot; the released test has 0.
         cg_steps: Steps of conjugate gradients; 0 leaves first-order MAML.
     """
 
@@ -38,9 +38,9 @@ class IMAML(MAML):
     """MAML with a proximal inner problem and its implicit gradient.
 
     Rajeswaran, Finn, Kakade & Levine (2019), "Meta-learning with implicit gradients",
-    arXiv:1909.04630. The inner problem is ``L_support(w) + lambda / 2 |w - theta|^2`` (equation 3),
+    arXiv:1909.04630. The inner problem is ``L_support(w) + lambda / 2 |w - theta|^2`` (section 2),
     here by gradient descent; the meta-gradient solves
-    ``(I + Hessian of L_support / lambda) g = gradient of L_query`` at its solution (equation 6) by
+    ``(I + Hessian of L_support / lambda) g = gradient of L_query`` at its solution (lemma 1) by
     conjugate gradients (algorithm 2), so memory does not grow with the steps. The released code
     regularises after the last step only and damps the Hessian; here are neither, and conjugate
     gradients stop at a direction of negative curvature.

@@ -18,10 +18,10 @@ class MetaSGDHyperparameters(GradientHyperparameters):
     """Settings of Meta-SGD; the other defaults are those of Finn et al. (2017).
 
     Attributes:
-        inner_steps: One step (Li et al., section 3.2).
+        inner_steps: One step (Li et al., section 3).
         test_steps: One step. More of them use the same step sizes.
         inner_lr: If set, every step size starts at this value.
-        lowest_rate: Smallest initial step size (section 4.1: random numbers from 0.005 to 0.1).
+        lowest_rate: Smallest initial step size (section 4: random numbers from 0.005 to 0.1).
         highest_rate: Largest initial step size.
     """
 
@@ -43,7 +43,7 @@ class MetaSGD(MAML):
     """One inner step whose size is meta-learned for every single weight.
 
     Li, Zhou, Chen & Li (2017), "Meta-SGD: Learning to learn quickly for few-shot learning",
-    arXiv:1707.09835. Equation 3: ``theta' = theta - alpha * grad L_support(theta)``, element by
+    arXiv:1707.09835. Equation 2: ``theta' = theta - alpha * grad L_support(theta)``, element by
     element; algorithm 1 minimises the query loss at ``theta'`` over ``theta`` and ``alpha``.
     """
 

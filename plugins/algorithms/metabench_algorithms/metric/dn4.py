@@ -17,12 +17,12 @@ ELEMENTS = 2**23
 
 @dataclass(frozen=True, kw_only=True)
 class DN4Hyperparameters(Hyperparameters):
-    """Settings of Li et al. (2019), section 4.2.
+    """Settings of Li et al. (2019), section 4, and of the released code of 2019.
 
     Attributes:
         neighbours: Nearest descriptors ``k`` of each class that count (3).
         learning_rate: Of Adam: 0.005.
-        schedule: Halved every 100,000 of 300,000 episodes; here every fifth of the budget.
+        schedule: Halved (code: times 0.05) every 100,000 of 300,000 episodes; here by fifths.
     """
 
     neighbours: int = bounded(3, least=1)

@@ -39,7 +39,7 @@ class FEATHyperparameters(Hyperparameters):
         attention_dropout: Of the attention weights: 0.1.
         dropout: Of the attention's output: 0.5.
         rate_multiplier: The attention learns this many times faster than the encoder: 10.
-        learning_rate: Of Adam, after pre-training: 0.0001.
+        learning_rate: Of Adam, for a Conv4 after pre-training: 0.0001.
         schedule: Halved every 20 of 200 epochs; here every fifth of the budget.
     """
 

@@ -21,7 +21,7 @@ from metabench_algorithms.shared.compare import cosine
 
 @dataclass(frozen=True, kw_only=True)
 class MetaBaselineHyperparameters(Hyperparameters):
-    """Settings of the meta-learning stage in Chen et al. (2021), section 4.2, and released code.
+    """Settings of the meta-learning stage in the released code of Chen et al. (2021).
 
     Attributes:
         temperature: Where the learned factor of the cosine starts: 10.
@@ -41,7 +41,7 @@ class MetaBaseline(Algorithm[Tensor]):
     """Nearest centroid by scaled cosine.
 
     Chen, Liu, Xu, Darrell & Wang (2021), "Meta-Baseline: exploring simple meta-learning for
-    few-shot learning", arXiv:2003.04390, equations 1 to 3: the encoder is pre-trained to classify
+    few-shot learning", arXiv:2003.04390, section 3: the encoder is pre-trained to classify
     all base classes; then the episodes' cross-entropy trains it and the learned ``tau`` of
     ``softmax(tau cos(f(q), w_c))``, ``w_c`` being the mean embedding of a class.
     """

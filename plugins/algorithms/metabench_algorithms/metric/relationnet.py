@@ -31,7 +31,7 @@ class RelationNetHyperparameters(Hyperparameters):
         channels: Filters of each block of the relation module (64).
         hidden: Width of its first linear layer (8).
         batch_statistics: Use batch statistics in evaluation as well: transductive.
-        schedule: Halved every 100,000 of 1,000,000 episodes; here every fifth of the budget.
+        schedule: Halved every 100,000 of 1,000,000 (Omniglot); here every fifth of the budget.
         clip_norm: 0.5.
     """
 
@@ -56,11 +56,10 @@ class RelationNet(Algorithm[Tensor]):
     frequent does not look like being similar. Convolutions pad, as for Omniglot; on miniImageNet
     theirs do not.
 
-    The released code never leaves training mode: batch norm sees all queries of a test episode,
-    and the published 99.6 % (Omniglot, 5-way 1-shot) are transductive; an independent rerun without
-    that gives 98.0 %. By default running statistics are used here. With ``batch_statistics`` the
-    relation module normalises by the pairs of the episode; the encoder, which the core applies,
-    does not.
+    The released code never leaves training mode (its issues 12 and 48): batch norm sees all queries
+    of a test episode, and the published 99.6 % (Omniglot, 5-way 1-shot) are transductive. By
+    default running statistics are used here. With ``batch_statistics`` the relation module
+    normalises by the pairs of the episode; the encoder, which the core applies, does not.
     """
 
     Hyperparameters = RelationNetHyperparameters

@@ -34,8 +34,8 @@ class TADAMHyperparameters(Hyperparameters):
     loop's rate of 0.001.
 
     Attributes:
-        scale: Where the learned ``alpha`` starts. 1 is the released default; the paper chooses one
-            of 0.5 to 20 on meta-val.
+        scale: Where the learned ``alpha`` starts. 1 is the released default, by which it is not
+            learned; the paper chooses it on meta-val, the released grid being 0.5 to 20.
         layer_width: Width of the conditioned layer, if the embeddings are not narrower: 512, the
             filters of their last block.
         layers: Layers of each of the two task embedding networks (3).

@@ -10,7 +10,7 @@ from metabench_algorithms.transfer.tuning import TunedLearner, TuningHyperparame
 
 @dataclass(frozen=True, kw_only=True)
 class BitFitHyperparameters(TuningHyperparameters):
-    """Settings of Adam; the defaults of the released code are 16 epochs at 1e-3."""
+    """Settings of Adam; the defaults of the released code are 16 epochs of AdamW at 1e-3."""
 
     tuning_rate: float = 1.6e-3
 
