@@ -8,15 +8,6 @@ from metabench.hookspecs import AlgorithmInfo, TaskKind
 
 CLASSES: tuple[TaskKind, ...] = ("classification", "binary")
 ALL_KINDS: tuple[TaskKind, ...] = ("classification", "binary", "regression")
-IN_QUICK = frozenset(
-    {
-        "anil", "baseline", "chance", "cnp", "fomaml", "gp", "knn", "logistic-probe", "maml",
-        "matchingnet", "matchingnet-fce", "nearest-neighbour", "protonet", "ridge-probe",
-        "simpleshot",
-    }
-)  # fmt: skip
-"""Learners of every suite; the others are in the larger suites, until their cost in ``quick`` is
-measured on all domains."""
 
 
 def entry(
@@ -38,7 +29,7 @@ def entry(
         kinds: The task kinds to which it applies.
         **more: Other fields of `AlgorithmInfo`.
     """
-    more.setdefault("suites", ("*",) if name in IN_QUICK else ("standard", "full"))
+    more.setdefault("suites", ("*",))
     return AlgorithmInfo(
         name=name,
         target=f"metabench_algorithms.{target}",

@@ -37,7 +37,6 @@ TRANSDUCTIVE = (
         "arXiv:2106.09516",
         inductive=False,
         recipe="supervised",
-        suites=("standard", "full"),
     ),
     entry(
         "pt-map",
