@@ -25,6 +25,10 @@ _PLAIN = str.maketrans({"±": "+-", RANGE: "-", TRANSDUCTIVE: "*", "·": "|", "�
 _COLUMNS = ("rank", "algorithm", "encoder", "", "train s", "adapt ms")
 _GAP = 2
 _SMALLEST_NAME = 12
+_MOST_ROWS = 20
+_GRACE = 4
+"""A block this much longer is shown whole."""
+_MOST_NAMES = 6
 _STATUS_STYLES = {
     "failed": "bold red",
     "killed": "bold red",
@@ -59,8 +63,12 @@ class DomainTable:
         for rows in blocks:
             yield _title(rows, several=_several(rows, blocks), plain=plain)
             ranked = [row for row in rows if row.mean is not None]
-            if ranked:
-                yield Padding(_ranked(ranked, widths, encoders, plain=plain), (0, 0, 0, _GAP))
+            shown = _shown(ranked)
+            if shown:
+                yield Padding(_ranked(shown, widths, encoders, plain=plain), (0, 0, 0, _GAP))
+            if len(shown) < len(ranked):
+                left_out = f"  {len(ranked) - len(shown)} more rows in {self.domain}.csv"
+                yield _text(left_out, "dim", plain=plain)
             rest = [row for row in rows if row.mean is None]
             if rest:
                 yield Padding(_rest(rest, plain=plain), (0, 0, 0, _GAP))
@@ -98,6 +106,13 @@ def _blocks(rows: Iterable[Row]) -> list[list[Row]]:
     return [
         sorted(members, key=_by_mean) for inner in blocks.values() for members in inner.values()
     ]
+
+
+def _shown(ranked: Sequence[Row]) -> list[Row]:
+    """The best of a long block, and what needs no encoder (chance), against which it is read."""
+    if len(ranked) <= _MOST_ROWS + _GRACE:
+        return list(ranked)
+    return [*ranked[:_MOST_ROWS], *(row for row in ranked[_MOST_ROWS:] if row.encoder == "none")]
 
 
 def _by_mean(row: Row) -> tuple[bool, float, int]:
@@ -159,7 +174,7 @@ def _rest(rows: Sequence[Row], *, plain: bool) -> Table:
         shared[row.status, encoder, reason][row.algorithm] = None
     merged: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for (status, encoder, reason), names in shared.items():
-        merged[status, reason, ", ".join(names)].append(encoder)
+        merged[status, reason, _listed(list(names))].append(encoder)
     for (status, reason, algorithms), encoders in merged.items():
         who = algorithms + ("" if encoders == ["none"] else f" ({', '.join(encoders)})")
         line = _text(who, "", plain=plain)
@@ -167,6 +182,12 @@ def _rest(rows: Sequence[Row], *, plain: bool) -> Table:
             line.append_text(_text(f": {reason}", "dim", plain=plain))
         grid.add_row(Text(status, _STATUS_STYLES.get(status, "")), line)
     return grid
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= _MOST_NAMES + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES} others"
 
 
 def _line(row: Row, encoders: Mapping[str, str], *, plain: bool) -> Line:
