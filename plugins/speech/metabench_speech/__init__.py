@@ -64,7 +64,7 @@ def _synthetic() -> Iterator[TaskSourceInfo]:
         protocol={"group_disjoint": True},
         suites={
             # images five times as large as glyphs
-            "quick": {"episodes": 60, "budget": 2_400, "val_episodes": 10},
+            "quick": {"episodes": 50, "budget": 2_000, "val_episodes": 10},
             "standard": {},
             "full": {},
         },
