@@ -8,6 +8,15 @@ from metabench.hookspecs import AlgorithmInfo, TaskKind
 
 CLASSES: tuple[TaskKind, ...] = ("classification", "binary")
 ALL_KINDS: tuple[TaskKind, ...] = ("classification", "binary", "regression")
+IN_QUICK = frozenset(
+    {
+        "anil", "baseline", "chance", "cnp", "fomaml", "gp", "knn", "logistic-probe", "maml",
+        "matchingnet", "matchingnet-fce", "nearest-neighbour", "protonet", "ridge-probe",
+        "simpleshot",
+    }
+)  # fmt: skip
+"""Learners of every suite; the others are in the larger suites, until their cost in ``quick`` is
+measured on all domains."""
 
 
 def entry(
@@ -29,7 +38,7 @@ def entry(
         kinds: The task kinds to which it applies.
         **more: Other fields of `AlgorithmInfo`.
     """
-    more.setdefault("suites", ("*",))
+    more.setdefault("suites", ("*",) if name in IN_QUICK else ("standard", "full"))
     return AlgorithmInfo(
         name=name,
         target=f"metabench_algorithms.{target}",

@@ -63,8 +63,7 @@ def _synthetic() -> Iterator[TaskSourceInfo]:
         synthetic=True,
         protocol={"group_disjoint": True},
         suites={
-            # images five times as large as glyphs
-            "quick": {"episodes": 50, "budget": 2_000, "val_episodes": 10},
+            "quick": {"episodes": 60, "budget": 2_400},  # images five times as large as glyphs
             "standard": {},
             "full": {},
         },

@@ -37,6 +37,7 @@ TRANSDUCTIVE = (
         "arXiv:2106.09516",
         inductive=False,
         recipe="supervised",
+        suites=("standard", "full"),
     ),
     entry(
         "pt-map",
