@@ -150,3 +150,9 @@ def student_two_sided(t: FloatArray, degrees: FloatArray) -> FloatArray:
     """Two-sided p-value of Student's t."""
     p: FloatArray = 2.0 * special().stdtr(degrees, -np.abs(t))
     return p
+
+
+def normal_two_sided(z: FloatArray) -> FloatArray:
+    """Two-sided p-value of a standard normal deviate."""
+    p: FloatArray = 2.0 * special().ndtr(-np.abs(z))
+    return p

@@ -1,0 +1,188 @@
+"""Who meets whom, and what place that gives everyone.
+
+A block is one source under one protocol, on equal test episodes, with one encoder; learners without
+an encoder (chance) stand in every block of their source and protocol as a reference.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metabench.leaderboard.ranking import average_ranks
+
+if TYPE_CHECKING:
+    from metabench.leaderboard.tables import BlockKey, Entry
+
+Learner = tuple[str, str]
+"""Encoder policy and algorithm."""
+
+REFERENCE = "none"
+"""The encoder policy of learners that use none."""
+_DIGITS = 9
+
+
+@dataclass(eq=False)
+class Block:
+    """Learners that can be compared.
+
+    Attributes:
+        key: What their rows share.
+        policy: The policy of the encoder.
+        encoder: The encoder.
+        entries: Rows with a number.
+        missing: Learners that were to have a number here, and have none.
+    """
+
+    key: BlockKey
+    policy: str
+    encoder: str
+    entries: dict[Learner, Entry] = field(default_factory=dict)
+    missing: set[Learner] = field(default_factory=set)
+
+    def means(self, among: Collection[Learner]) -> dict[Learner, float]:
+        """The means of those learners that have a number here."""
+        return {
+            name: entry.row.mean
+            for name, entry in self.entries.items()
+            if name in among and entry.row.mean is not None
+        }
+
+    @property
+    def higher_is_better(self) -> bool:
+        """The metric's direction."""
+        return self.key.best >= self.key.chance
+
+    def ranks(self, among: Collection[Learner]) -> dict[Learner, float]:
+        """Rank those learners that have a number here from 1; ties share an average."""
+        means = self.means(among)
+        values = np.array(list(means.values()), dtype=np.float64)
+        found = average_ranks(values, higher_is_better=self.higher_is_better)
+        return dict(zip(means, found.tolist(), strict=True))
+
+
+def make_blocks(learners: Mapping[Learner, Sequence[Entry]]) -> list[Block]:
+    """Put everyone in the blocks in which they have a number, or were to have one.
+
+    Where a source has several sets of test episodes under one protocol, those without a number
+    stand in the block with the most learners. A block in which nobody has a number is none.
+
+    Args:
+        learners: Per learner its rows.
+
+    Returns:
+        The blocks, in no order that means anything.
+    """
+    blocks: dict[tuple[BlockKey, str, str], Block] = {}
+    references: list[tuple[Learner, Entry]] = []
+    absent: list[tuple[Learner, Entry]] = []
+    for name, entries in learners.items():
+        for entry in entries:
+            if entry.block is None:
+                absent.append((name, entry))
+            elif name[0] == REFERENCE:
+                references.append((name, entry))
+            else:
+                _block(blocks, entry.block, name[0], entry).entries[name] = entry
+    hosts: dict[BlockKey, list[Block]] = defaultdict(list)
+    for block in blocks.values():
+        hosts[block.key].append(block)
+    for name, entry in references:
+        assert entry.block is not None
+        own = hosts.get(entry.block) or [_block(blocks, entry.block, REFERENCE, entry)]
+        for block in own:
+            block.entries[name] = entry
+    _add_absent(list(blocks.values()), absent)
+    return list(blocks.values())
+
+
+def _block(
+    blocks: dict[tuple[BlockKey, str, str], Block], key: BlockKey, policy: str, entry: Entry
+) -> Block:
+    encoder = entry.row.encoder
+    return blocks.setdefault((key, policy, encoder), Block(key, policy, encoder))
+
+
+def _add_absent(blocks: Sequence[Block], absent: Iterable[tuple[Learner, Entry]]) -> None:
+    places: dict[tuple[str, str, str], dict[tuple[str, str], list[Block]]] = defaultdict(dict)
+    for block in blocks:
+        where = (block.key.domain, block.key.source, block.key.protocol_digest)
+        places[where].setdefault((block.policy, block.encoder), []).append(block)
+    for name, entry in absent:
+        if all(record.status == "inapplicable" for record in entry.evidence.records):
+            continue
+        row = entry.row
+        found = places.get((row.domain, row.source, row.protocol_digest), {})
+        for (policy, encoder), candidates in found.items():
+            if name[0] == REFERENCE or (policy, encoder) == (name[0], row.encoder):
+                max(candidates, key=_weight).missing.add(name)
+
+
+def _weight(block: Block) -> tuple[int, str]:
+    return len(block.entries), block.key.episodes_digest
+
+
+def mean_ranks(blocks: Iterable[Block], among: Collection[Learner]) -> dict[Learner, float]:
+    """Mean over blocks of the rank among these learners."""
+    return _mean(block.ranks(among) for block in blocks)
+
+
+def win_rates(blocks: Iterable[Block], among: Collection[Learner]) -> dict[Learner, float]:
+    """Share of all (block, opponent) pairs that a learner wins; a tie is half a win.
+
+    Learners that met nobody are left out.
+    """
+    won: dict[Learner, float] = defaultdict(float)
+    met: dict[Learner, int] = defaultdict(int)
+    for block in blocks:
+        ranks = block.ranks(among)
+        for name, rank in ranks.items():
+            won[name] += len(ranks) - rank
+            met[name] += len(ranks) - 1
+    return {name: won[name] / opponents for name, opponents in met.items() if opponents}
+
+
+def complete_case_ranks(blocks: Iterable[Block]) -> dict[Learner, float]:
+    """Mean rank over the blocks in which nobody is missing that has a number anywhere."""
+    blocks = list(blocks)
+    present = {name for block in blocks for name in block.entries}
+    return mean_ranks((block for block in blocks if not block.missing & present), present)
+
+
+def worst_case_ranks(blocks: Iterable[Block]) -> dict[Learner, float]:
+    """Mean rank if everyone that is missing from a block were last in it."""
+    return _mean(
+        block.ranks(block.entries)
+        | dict.fromkeys(block.missing, float(len(block.entries) + len(block.missing)))
+        for block in blocks
+    )
+
+
+def places(found: Mapping[Learner, float]) -> dict[Learner, int]:
+    """Place each learner among those of its policy; equal mean ranks share the better place.
+
+    References are placed only if there is nobody else: they stand in everyone's blocks.
+    """
+    only_references = all(policy == REFERENCE for policy, _ in found)
+    return {
+        (policy, algorithm): 1
+        + sum(
+            round(other, _DIGITS) < round(rank, _DIGITS)
+            for (others_policy, _), other in found.items()
+            if others_policy == policy
+        )
+        for (policy, algorithm), rank in found.items()
+        if policy != REFERENCE or only_references
+    }
+
+
+def _mean(found: Iterable[Mapping[Learner, float]]) -> dict[Learner, float]:
+    ranks: dict[Learner, list[float]] = defaultdict(list)
+    for one in found:
+        for name, rank in one.items():
+            ranks[name].append(rank)
+    return {name: float(np.mean(values)) for name, values in ranks.items()}
