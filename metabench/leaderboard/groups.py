@@ -11,7 +11,6 @@ and are averaged first.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -24,12 +23,6 @@ from metabench.leaderboard.signed_rank import wilcoxon
 if TYPE_CHECKING:
     from metabench.leaderboard.blocks import Block, Learner
     from metabench.leaderboard.statistics import FloatArray
-
-Source = tuple[str, str]
-"""Domain and source."""
-
-Scores = Mapping[Source, Mapping[tuple[object, str], float]]
-"""One learner's normalised scores per source and, within it, per block."""
 
 
 def critical_groups(
@@ -49,47 +42,50 @@ def critical_groups(
         The first and the last group of each learner, from 1. Learners without a common group
         differ significantly.
     """
-    scores = _scores(blocks)
+    blocks = list(blocks)
     found: dict[Learner, tuple[int, int]] = {}
     for policy in {policy for policy, _ in ranked}:
         names = [name for name in ranked if name[0] == policy]
         names.sort(key=lambda name: mean_ranks[name])
-        different = _different([scores.get(name, {}) for name in names])
+        different = _different(*_scores(names, blocks))
         order = [round(mean_ranks[name], 9) for name in names]
         found |= dict(zip(names, _groups(different, order), strict=True))
     return found
 
 
-def _scores(blocks: Iterable[Block]) -> Mapping[Learner, Scores]:
-    scores: dict[Learner, defaultdict[Source, dict[tuple[object, str], float]]] = defaultdict(
-        lambda: defaultdict(dict)
-    )
-    for block in blocks:
-        for name, entry in block.entries.items():
-            if entry.row.normalized is not None:
-                source = (block.key.domain, block.key.source)
-                scores[name][source][block.key, block.encoder] = entry.row.normalized
-    return scores
+def _scores(names: Sequence[Learner], blocks: Iterable[Block]) -> tuple[FloatArray, FloatArray]:
+    """Normalised scores ``[learners, blocks]``, and the source ``[blocks, sources]`` of each."""
+    here = [block for block in blocks if not block.entries.keys().isdisjoint(names)]
+    sources = sorted({(block.key.domain, block.key.source) for block in here})
+    of_source = np.zeros((len(here), len(sources)))
+    scores = np.full((len(names), len(here)), np.nan)
+    for column, block in enumerate(here):
+        of_source[column, sources.index((block.key.domain, block.key.source))] = 1
+        for row, name in enumerate(names):
+            entry = block.entries.get(name)
+            if entry is not None and entry.row.normalized is not None:
+                scores[row, column] = entry.row.normalized
+    return scores, of_source
 
 
-def _different(scores: Sequence[Scores]) -> FloatArray:
+def _different(scores: FloatArray, of_source: FloatArray) -> FloatArray:
     """Whether each two of these learners differ, as 0 or 1."""
     number = len(scores)
     upper = np.triu_indices(number, 1)
-    p_values = [wilcoxon(_source_differences(one, other)) for one, other in combinations(scores, 2)]
+    p_values = [
+        wilcoxon(_per_source(one - other, of_source)) for one, other in combinations(scores, 2)
+    ]
     different = np.zeros((number, number))
     different[upper] = holm(np.array(p_values)) < SIGNIFICANCE
     return np.maximum(different, different.T)
 
 
-def _source_differences(one: Scores, other: Scores) -> FloatArray:
-    """Per source that both have, the mean difference over the blocks that both have."""
-    means = []
-    for source in one.keys() & other.keys():
-        shared = one[source].keys() & other[source].keys()
-        if shared:
-            means.append(np.mean([one[source][block] - other[source][block] for block in shared]))
-    return np.array(means, dtype=np.float64)
+def _per_source(differences: FloatArray, of_source: FloatArray) -> FloatArray:
+    """Mean difference per source over the blocks that both learners have; NaN without any."""
+    shared = ~np.isnan(differences)
+    number = shared @ of_source
+    total = np.where(shared, differences, 0.0) @ of_source
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
 def _groups(different: FloatArray, order: Sequence[float]) -> list[tuple[int, int]]:

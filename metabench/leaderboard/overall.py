@@ -27,7 +27,7 @@ from metabench.leaderboard.blocks import (
     worst_case_ranks,
 )
 from metabench.leaderboard.groups import critical_groups
-from metabench.leaderboard.resample import mean_rank_intervals, normalized_intervals
+from metabench.leaderboard.resample import Spread, spreads
 from metabench.leaderboard.row import joined
 
 if TYPE_CHECKING:
@@ -133,8 +133,7 @@ def build_overall(tables: Tables) -> tuple[OverallRow, ...]:
     blocks = make_blocks({name: found for name, found in learners.items() if _takes_part(found)})
     means = mean_ranks(blocks, complete)
     ranks = places(means)
-    intervals = normalized_intervals(complete)
-    rank_intervals = mean_rank_intervals(blocks, complete)
+    intervals = spreads(blocks, complete)
     wins = win_rates(blocks, complete)
     groups = critical_groups(blocks, means, ranks)
     complete_cases = places(complete_case_ranks(blocks))
@@ -145,8 +144,9 @@ def build_overall(tables: Tables) -> tuple[OverallRow, ...]:
         ok, applicable = sum(n for n, _ in cells), sum(n for _, n in cells)
         by_domain = {domain: _domain_score(entries, domain) for domain in tables.domains}
         scores = [score for score in by_domain.values() if score is not None]
-        low, high = intervals.get(name) or (None, None)
-        rank_low, rank_high = rank_intervals.get(name) or (None, None)
+        spread = intervals.get(name) or Spread(None, None)
+        low, high = spread.normalized or (None, None)
+        rank_low, rank_high = spread.mean_rank or (None, None)
         group_low, group_high = groups.get(name) or (None, None)
         plugins = [record.cell for entry in entries for record in entry.evidence.records]
         rows.append(

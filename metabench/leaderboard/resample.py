@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ from metabench.leaderboard.statistics import (
     RESAMPLES,
     SOURCES,
     FloatArray,
+    IntArray,
     bootstrap_means,
     can_vary,
     draws,
@@ -59,96 +61,90 @@ _Sources = dict[str, dict[str, _Source]]
 """Per domain and source."""
 
 
-def normalized_intervals(
-    learners: Mapping[Learner, Sequence[Entry]],
-) -> dict[Learner, Interval]:
-    """Compute the interval of each learner's overall normalised score.
+@dataclass(frozen=True)
+class Spread:
+    """95 % intervals of one learner; ``None`` where some row cannot vary.
 
-    Args:
-        learners: Per learner its rows; those without a number are passed over.
-
-    Returns:
-        Both ends, for learners whose every row has a normalised score and at least two defined
-        episodes per seed.
+    Attributes:
+        normalized: That of the normalised score; every row must have one.
+        mean_rank: That of the mean rank. In every replicate the rows of a block meet the same
+            resampled seeds and episodes and are ranked anew.
     """
-    sources: dict[Learner, _Sources] = {}
-    batches: dict[tuple[int, ...], list[tuple[Entry, _Source]]] = defaultdict(list)
-    for name, entries in learners.items():
-        scored = [entry for entry in entries if entry.evidence.scores is not None]
-        if not scored or not all(map(_has_spread, scored)):
-            continue
-        found = sources[name] = _no_sources()
-        for entry in scored:
-            assert entry.evidence.scores is not None
-            source = found[entry.row.domain][entry.row.source]
-            batches[entry.evidence.scores.shape].append((entry, source))
-    for rows in batches.values():
-        for start in range(0, len(rows), BATCH):
-            _add(rows[start : start + BATCH])
-    return _intervals(sources)
+
+    normalized: Interval | None
+    mean_rank: Interval | None
 
 
-def mean_rank_intervals(
-    blocks: Iterable[Block], among: Collection[Learner]
-) -> dict[Learner, Interval]:
-    """Compute the interval of each learner's mean rank.
-
-    In every replicate the rows of a block meet the same resampled seeds and episodes and are ranked
-    anew.
+def spreads(blocks: Iterable[Block], among: Collection[Learner]) -> dict[Learner, Spread]:
+    """Compute the intervals of each learner over everything that it was tested on.
 
     Args:
         blocks: All blocks.
         among: The learners that are ranked.
 
     Returns:
-        Both ends, for learners that have at least two defined episodes per seed in every block.
+        The intervals per learner. A row can vary if each seed has two defined episodes.
     """
     groups: dict[BlockKey, list[Block]] = defaultdict(list)
     for block in blocks:
         groups[block.key].append(block)
-    sources: dict[Learner, _Sources] = defaultdict(_no_sources)
+    scores: dict[Learner, _Sources] = defaultdict(_no_sources)
+    ranks: dict[Learner, _Sources] = defaultdict(_no_sources)
     fixed: set[Learner] = set()
+    unscaled: set[Learner] = set()
     for key, group in groups.items():
-        entries = {id(e): e for b in group for name, e in b.entries.items() if name in among}
-        means = _resampled(list(entries.values()))
-        for block in group:
-            ranks = block.ranks(among)
-            if not ranks:
+        # A reference stands in several blocks with one row.
+        rows = {
+            (name, entry.row.encoder): entry
+            for block in group
+            for name, entry in block.entries.items()
+            if name in among
+        }
+        means = dict(zip(rows, _resampled(list(rows.values())), strict=True))
+        for (name, encoder), entry in rows.items():
+            if entry.evidence.scores is None or not can_vary(entry.evidence.scores):
+                fixed.add(name)
+            if entry.row.normalized is None:
+                unscaled.add(name)
                 continue
-            members = [block.entries[name] for name in ranks]
-            replicates = _ranks(np.stack([means[id(entry)] for entry in members]), block)
-            for (name, rank), entry, row in zip(ranks.items(), members, replicates, strict=True):
-                sources[name][key.domain][key.source].add(rank, row)
-                if entry.evidence.scores is None or not can_vary(entry.evidence.scores):
-                    fixed.add(name)
-    return _intervals({name: found for name, found in sources.items() if name not in fixed})
+            scaled = (means[name, encoder] - key.chance) / (key.best - key.chance)
+            scores[name][key.domain][key.source].add(entry.row.normalized, scaled)
+        for block in group:
+            for name, (rank, replicates) in _block_ranks(block, among, means).items():
+                ranks[name][key.domain][key.source].add(rank, replicates)
+    return {
+        name: Spread(
+            normalized=None if name in unscaled else _interval(scores[name]),
+            mean_rank=_interval(found),
+        )
+        for name, found in ranks.items()
+        if name not in fixed
+    }
 
 
 def _no_sources() -> _Sources:
     return defaultdict(lambda: defaultdict(_Source))
 
 
-def _has_spread(entry: Entry) -> bool:
-    scores = entry.evidence.scores
-    return scores is not None and entry.row.normalized is not None and can_vary(scores)
-
-
-def _add(rows: Sequence[tuple[Entry, _Source]]) -> None:
-    means = _resampled([entry for entry, _ in rows])
-    for entry, source in rows:
-        chance, best = entry.evidence.chance, entry.evidence.best
-        scaled = (means[id(entry)] - chance) / (best - chance)
-        source.add(entry.row.normalized or 0.0, scaled)
-
-
-def _resampled(entries: Sequence[Entry]) -> dict[int, FloatArray]:
+def _resampled(entries: Sequence[Entry]) -> list[FloatArray]:
     """Bootstrap the means of rows of one shape."""
-    means: dict[int, FloatArray] = {}
-    for start in range(0, len(entries), BATCH):
-        part = entries[start : start + BATCH]
-        stack = np.stack([e.evidence.scores for e in part if e.evidence.scores is not None])
-        means |= zip(map(id, part), bootstrap_means(stack), strict=True)
+    stack = [entry.evidence.scores for entry in entries if entry.evidence.scores is not None]
+    means: list[FloatArray] = []
+    for start in range(0, len(stack), BATCH):
+        means.extend(bootstrap_means(np.stack(stack[start : start + BATCH])))
     return means
+
+
+def _block_ranks(
+    block: Block, among: Collection[Learner], means: Mapping[tuple[Learner, str], FloatArray]
+) -> dict[Learner, tuple[float, FloatArray]]:
+    """Rank those learners in a block, and in every replicate of it."""
+    ranks = block.ranks(among)
+    if not ranks:
+        return {}
+    rows = [means[name, block.entries[name].row.encoder] for name in ranks]
+    replicates = _ranks(np.stack(rows), block)
+    return {name: (rank, row) for (name, rank), row in zip(ranks.items(), replicates, strict=True)}
 
 
 def _ranks(means: FloatArray, block: Block) -> FloatArray:
@@ -164,21 +160,16 @@ def _ranks(means: FloatArray, block: Block) -> FloatArray:
     return ranks
 
 
-def _intervals(sources: Mapping[Learner, _Sources]) -> dict[Learner, Interval]:
-    intervals = {}
-    for name, found in sources.items():
-        domains = [sorted(inner.values(), key=lambda s: s.rank) for inner in found.values()]
-        domains.sort(key=lambda nodes: [node.rank for node in nodes])
-        interval = percentile_interval(_over_domains(domains))
-        if interval:
-            intervals[name] = interval
-    return intervals
+def _interval(sources: _Sources) -> Interval | None:
+    domains = [sorted(inner.values(), key=lambda s: s.rank) for inner in sources.values()]
+    domains.sort(key=lambda nodes: [node.rank for node in nodes])
+    return percentile_interval(_over_domains(domains))
 
 
 def _over_domains(domains: Sequence[Sequence[_Source]]) -> FloatArray:
     total = np.zeros(REPLICATES)
     for slot in range(len(domains)):
-        picks = draws((DOMAINS, len(domains), slot), REPLICATES, len(domains))
+        picks = _drawn((DOMAINS, len(domains), slot), len(domains))
         for position, nodes in enumerate(domains):
             total += np.where(picks == position, _over_sources(nodes, slot), 0.0)
     return total / len(domains)
@@ -189,8 +180,16 @@ def _over_sources(nodes: Sequence[_Source], domain_slot: int) -> FloatArray:
     rows = np.array([node.rows for node in nodes], dtype=np.float64)
     total, number = np.zeros(REPLICATES), np.zeros(REPLICATES)
     for slot in range(len(nodes)):
-        pick = draws((SOURCES, domain_slot, slot), REPLICATES, len(nodes))
-        resample = draws((RESAMPLES, domain_slot, slot), REPLICATES, REPLICATES)
+        pick = _drawn((SOURCES, domain_slot, slot), len(nodes))
+        resample = _drawn((RESAMPLES, domain_slot, slot), REPLICATES)
         total += sums[pick, resample]
         number += rows[pick]
     return total / number
+
+
+@lru_cache(maxsize=1024)
+def _drawn(stream: tuple[int, int, int], below: int) -> IntArray:
+    """Draw once for every learner: all meet the same draws."""
+    drawn = draws(stream, REPLICATES, below)
+    drawn.setflags(write=False)
+    return drawn
