@@ -76,10 +76,9 @@ def _with_words(found: Comparison) -> dict[str, Any]:
     from metabench.leaderboard.verdict import in_words
 
     values: dict[str, Any] = plain(found)
-    parts = [*zip(values["blocks"], found.blocks, strict=True)]
-    parts += zip(values["sources"], found.sources, strict=True)
-    for shown, one in parts:
-        shown["estimate"]["in_words"] = in_words(one.estimate, found.first, found.second)
+    for kind in ("blocks", "sources"):
+        for shown, one in zip(values[kind], getattr(found, kind), strict=True):
+            shown["estimate"]["in_words"] = in_words(one.estimate, found.first, found.second)
     if found.overall is not None:
         values["overall"]["in_words"] = in_words(found.overall, found.first, found.second)
     return values

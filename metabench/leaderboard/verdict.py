@@ -48,20 +48,21 @@ def in_words(estimate: Estimate, first: str, second: str) -> str:
 
 def _what_would(estimate: Estimate) -> str:
     if estimate.unit == "sources":
-        return _enough(estimate.more_sources, "sources like these")
+        return _enough(estimate.more_sources, "sources like these", estimate.units)
     within = estimate.wilcoxon_unit
     if estimate.seeds == 1:
-        return _enough(estimate.more_episodes, within)
+        return _enough(estimate.more_episodes, within, estimate.units)
     rough = ", a rough guess from so few" if estimate.seeds < FEW_SEEDS else ""
-    seeds = _enough(estimate.more_seeds, "seeds") + rough
-    episodes = _enough(estimate.more_episodes, f"{within} per seed")
+    seeds = _enough(estimate.more_seeds, "seeds", estimate.seeds) + rough
+    now = estimate.units // estimate.seeds
+    episodes = _enough(estimate.more_episodes, f"{within} per seed", now)
     return f"{seeds}; {episodes}"
 
 
-def _enough(number: int | None, what: str) -> str:
+def _enough(number: int | None, what: str, now: int) -> str:
     if number is None:
         return f"no number of {what} would settle it"
-    return f"about {_about(number)} {what} would settle it"
+    return f"about {_about(number)} {what} (now {now}) would settle it"
 
 
 def _about(number: int) -> str:
