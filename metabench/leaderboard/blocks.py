@@ -2,6 +2,10 @@
 
 A block is one source under one protocol, on equal test episodes, with one encoder; learners without
 an encoder (chance) stand in every block of their source and protocol as a reference.
+
+Ranks are taken over common blocks: those in which more than half of the learners that were to stand
+there, and did not fail, do. So one learner's extra source or other seeds give it no easy first
+place, and take nothing from those who were never run there.
 """
 
 from __future__ import annotations
@@ -36,6 +40,8 @@ class Block:
         encoder: The encoder.
         entries: Rows with a number.
         missing: Learners that were to have a number here, and have none.
+        not_run: Those among them that were never run here, or only on other episodes.
+        common: Whether ranks are taken over it.
     """
 
     key: BlockKey
@@ -43,6 +49,8 @@ class Block:
     encoder: str
     entries: dict[Learner, Entry] = field(default_factory=dict)
     missing: set[Learner] = field(default_factory=set)
+    not_run: set[Learner] = field(default_factory=set)
+    common: bool = True
 
     def means(self, among: Collection[Learner]) -> dict[Learner, float]:
         """The means of those learners that have a number here."""
@@ -68,23 +76,22 @@ class Block:
 def make_blocks(learners: Mapping[Learner, Sequence[Entry]]) -> list[Block]:
     """Put everyone in the blocks in which they have a number, or were to have one.
 
-    Where a source has several sets of test episodes under one protocol, those without a number
-    stand in the block with the most learners. A block in which nobody has a number is none.
+    A block in which nobody has a number is none.
 
     Args:
-        learners: Per learner its rows.
+        learners: Per learner its rows; everyone of a policy is to stand in all its blocks, except
+            where a record says that it does not apply.
 
     Returns:
         The blocks, in no order that means anything.
     """
     blocks: dict[tuple[BlockKey, str, str], Block] = {}
     references: list[tuple[Learner, Entry]] = []
-    absent: list[tuple[Learner, Entry]] = []
     for name, entries in learners.items():
         for entry in entries:
             if entry.block is None:
-                absent.append((name, entry))
-            elif name[0] == REFERENCE:
+                continue
+            if name[0] == REFERENCE:
                 references.append((name, entry))
             else:
                 _block(blocks, entry.block, name[0], entry).entries[name] = entry
@@ -96,8 +103,9 @@ def make_blocks(learners: Mapping[Learner, Sequence[Entry]]) -> list[Block]:
         own = hosts.get(entry.block) or [_block(blocks, entry.block, REFERENCE, entry)]
         for block in own:
             block.entries[name] = entry
-    _add_absent(list(blocks.values()), absent)
-    return list(blocks.values())
+    found = list(blocks.values())
+    _find_missing(found, learners)
+    return found
 
 
 def _block(
@@ -107,23 +115,29 @@ def _block(
     return blocks.setdefault((key, policy, encoder), Block(key, policy, encoder))
 
 
-def _add_absent(blocks: Sequence[Block], absent: Iterable[tuple[Learner, Entry]]) -> None:
-    places: dict[tuple[str, str, str], dict[tuple[str, str], list[Block]]] = defaultdict(dict)
+def _find_missing(blocks: Iterable[Block], learners: Mapping[Learner, Sequence[Entry]]) -> None:
+    """Tell common blocks from others, and who is missing from them."""
+    rows: dict[tuple[str, ...], dict[Learner, Entry]] = defaultdict(dict)
+    for name, entries in learners.items():
+        for entry in entries:
+            row = entry.row
+            encoder = REFERENCE if name[0] == REFERENCE else row.encoder
+            rows[row.domain, row.source, row.protocol_digest, encoder][name] = entry
     for block in blocks:
-        where = (block.key.domain, block.key.source, block.key.protocol_digest)
-        places[where].setdefault((block.policy, block.encoder), []).append(block)
-    for name, entry in absent:
-        if all(record.status == "inapplicable" for record in entry.evidence.records):
-            continue
-        row = entry.row
-        found = places.get((row.domain, row.source, row.protocol_digest), {})
-        for (policy, encoder), candidates in found.items():
-            if name[0] == REFERENCE or (policy, encoder) == (name[0], row.encoder):
-                max(candidates, key=_weight).missing.add(name)
+        key = block.key
+        place = (key.domain, key.source, key.protocol_digest)
+        here = rows[*place, REFERENCE] | rows[*place, block.encoder]
+        wanted = {name for name in learners if name[0] in {block.policy, REFERENCE}}
+        wanted -= {name for name, entry in here.items() if _inapplicable(entry)}
+        failed = {name for name in wanted & here.keys() if here[name].block is None}
+        members = [name for name in wanted - failed if name[0] == block.policy]
+        block.common = 2 * sum(name in block.entries for name in members) > len(members)
+        block.missing = wanted - block.entries.keys() if block.common else set()
+        block.not_run = block.missing - failed
 
 
-def _weight(block: Block) -> tuple[int, str]:
-    return len(block.entries), block.key.episodes_digest
+def _inapplicable(entry: Entry) -> bool:
+    return all(record.status == "inapplicable" for record in entry.evidence.records)
 
 
 def mean_ranks(blocks: Iterable[Block], among: Collection[Learner]) -> dict[Learner, float]:

@@ -1,9 +1,9 @@
 """One row per learner over all domains: mean rank, normalised score, and what is missing.
 
-Ranks are taken block by block (`blocks`). Only learners that finished every applicable cell take
-part in the main rank, so nobody's rank hangs on what somebody else happened to finish. Beside it
-stand two that bound what missing cells can do: over the blocks that everyone finished, and with
-whoever is missing put last.
+Ranks are taken block by block (`blocks`). Only learners that were run wherever most others were,
+and finished every applicable cell, take part in the main rank, so nobody's rank hangs on what it or
+somebody else happened to finish. Beside it stand two that bound what missing cells can do: over the
+blocks that everyone finished, and with whoever is missing put last.
 
 The normalised score is the mean over domains of the mean over a domain's rows; its interval and
 that of the mean rank are in `resample`, the critical-difference groups in `groups`.
@@ -41,6 +41,7 @@ COLUMNS = (
     "coverage", "cells_ok", "cells_applicable", "blocks", "inductive", "plugin", "plugin_version",
     "mean_rank_low", "mean_rank_high", "win_rate", "group_low", "group_high",
     "rank_complete_cases", "rank_worst_case", "cells_unavailable",
+    "blocks_not_run",
 )  # fmt: skip
 """The columns before ``normalized_<domain>``, one per domain by name."""
 
@@ -52,16 +53,18 @@ class OverallRow:
     Attributes:
         encoder_policy: ``trainable``, ``frozen`` or ``none``.
         algorithm: The algorithm.
-        rank: Place by mean rank among the rows of the same policy; ``None`` with a cell missing,
-            and for policy ``none`` beside others: there it is a reference in everyone's blocks.
-        mean_rank: Mean over blocks of the rank among complete learners; ties share an average.
+        rank: Place by mean rank among the rows of the same policy; ``None`` with a cell missing or
+            never run, and for policy ``none`` beside others: there it is a reference in everyone's
+            blocks.
+        mean_rank: Mean over common blocks of the rank among complete learners; ties share an
+            average.
         normalized: Mean over domains of the mean over rows; ``None`` with a cell missing.
         ci95_low: Lower end of its 95 % interval.
         ci95_high: Upper end.
         coverage: Cells ok / applicable; ``None`` if none is applicable.
         cells_ok: Number of cells with a number.
         cells_applicable: Number of cells that are neither inapplicable nor unavailable.
-        blocks: Number of blocks in which it has a number.
+        blocks: Number of blocks in which it has a number, common or not.
         inductive: Whether every row is.
         plugin: The distribution that provides the algorithm.
         plugin_version: Its version.
@@ -75,6 +78,7 @@ class OverallRow:
             anywhere; ``None`` if there are none.
         rank_worst_case: Place if whoever is missing from a block were last in it.
         cells_unavailable: Number of cells for which data or a dependency was missing.
+        blocks_not_run: Number of common blocks in which it was never run, or on other episodes.
         by_domain: Mean of the normalised score per domain; ``None`` with a cell of it missing.
     """
 
@@ -100,6 +104,7 @@ class OverallRow:
     rank_complete_cases: int | None
     rank_worst_case: int | None
     cells_unavailable: int
+    blocks_not_run: int
     by_domain: Mapping[str, float | None] = field(default_factory=dict)
 
     def values(self) -> dict[str, Value]:
@@ -128,21 +133,27 @@ def build_overall(tables: Tables) -> tuple[OverallRow, ...]:
     for entry in tables.entries:
         if any(record.status != "inapplicable" for record in entry.evidence.records):
             learners[entry.evidence.cell.encoder_policy, entry.row.algorithm].append(entry)
-    complete = {name: entries for name, entries in learners.items() if _complete(entries)}
     # Without an applicable cell nobody takes part, and is missing nowhere.
     blocks = make_blocks({name: found for name, found in learners.items() if _takes_part(found)})
-    means = mean_ranks(blocks, complete)
+    not_run = {(name, block.key.domain) for block in blocks for name in block.not_run}
+    lacking = {name for name, _ in not_run}
+    complete = {name for name, found in learners.items() if _complete(found)} - lacking
+    common = [block for block in blocks if block.common]
+    means = mean_ranks(common, complete)
     ranks = places(means)
     intervals = spreads(blocks, complete)
-    wins = win_rates(blocks, complete)
-    groups = critical_groups(blocks, means, ranks)
-    complete_cases = places(complete_case_ranks(blocks))
-    worst_case = places(worst_case_ranks(blocks))
+    wins = win_rates(common, complete)
+    groups = critical_groups(common, means, ranks)
+    complete_cases = places(complete_case_ranks(common))
+    worst_case = places(worst_case_ranks(common))
     rows = []
     for name, entries in learners.items():
         cells = [entry.evidence.cells for entry in entries]
         ok, applicable = sum(n for n, _ in cells), sum(n for _, n in cells)
-        by_domain = {domain: _domain_score(entries, domain) for domain in tables.domains}
+        by_domain = {
+            domain: None if (name, domain) in not_run else _domain_score(entries, domain)
+            for domain in tables.domains
+        }
         scores = [score for score in by_domain.values() if score is not None]
         spread = intervals.get(name) or Spread(None, None)
         low, high = spread.normalized or (None, None)
@@ -173,6 +184,7 @@ def build_overall(tables: Tables) -> tuple[OverallRow, ...]:
                 rank_complete_cases=complete_cases.get(name),
                 rank_worst_case=worst_case.get(name),
                 cells_unavailable=sum(map(_unavailable, entries)),
+                blocks_not_run=sum(name in block.not_run for block in blocks),
                 by_domain=by_domain,
             )
         )

@@ -109,15 +109,15 @@ def spreads(blocks: Iterable[Block], among: Collection[Learner]) -> dict[Learner
                 continue
             scaled = (means[name, encoder] - key.chance) / (key.best - key.chance)
             scores[name][key.domain][key.source].add(entry.row.normalized, scaled)
-        for block in group:
+        for block in filter(lambda one: one.common, group):
             for name, (rank, replicates) in _block_ranks(block, among, means).items():
                 ranks[name][key.domain][key.source].add(rank, replicates)
     return {
         name: Spread(
             normalized=None if name in unscaled else _interval(scores[name]),
-            mean_rank=_interval(found),
+            mean_rank=_interval(ranks[name]) if name in ranks else None,
         )
-        for name, found in ranks.items()
+        for name in scores.keys() | ranks.keys()
         if name not in fixed
     }
 

@@ -12,7 +12,7 @@ PUBLISHED = (
     "encoder_policy, algorithm, rank, mean_rank, normalized, ci95_low, ci95_high, coverage, "
     "cells_ok, cells_applicable, blocks, inductive, plugin, plugin_version, mean_rank_low, "
     "mean_rank_high, win_rate, group_low, group_high, rank_complete_cases, rank_worst_case, "
-    "cells_unavailable"
+    "cells_unavailable, blocks_not_run"
 )
 CHANCE = {"algorithm": "chance", "encoder": "none", "encoder_policy": "none"}
 FROZEN = {"encoder": "minilm", "encoder_policy": "frozen"}
@@ -105,8 +105,14 @@ def test_without_a_complete_block_there_is_no_complete_case(make, rng):
     assert rows["trainable", "a"].rank_complete_cases == 1
     assert rows["trainable", "late"].rank_complete_cases is None
     assert rows["trainable", "late"].rank_worst_case == 3
-    scored.append(make(np.full(60, 0.5), algorithm="late", source="t"))
-    assert overall(scored)["trainable", "a"].rank_complete_cases is None
+    scored = field(make, rng, {"a": 0.9, "b": 0.5, "c": 0.4})
+    scored += field(make, rng, {"d": 0.9}, sources=("s1",))
+    scored += field(make, rng, {"e": 0.9}, sources=("s2",))
+    scored.append(make(algorithm="d", source="s2", status="failed"))
+    scored.append(make(algorithm="e", source="s1", status="failed"))
+    rows = overall(scored)
+    assert {row.rank_complete_cases for row in rows.values()} == {None}
+    assert rows["trainable", "a"].rank == 1
 
 
 def test_a_missing_reference_is_missing_in_every_block(make, rng):
@@ -179,10 +185,38 @@ def test_references_alone_are_ranked(make):
     assert overall([make([0.2, 0.2], **CHANCE)])["none", "chance"].rank == 1
 
 
-def test_different_episodes_are_different_blocks(make, rng):
-    scored = field(make, rng, {"a": 0.9}) + field(make, rng, {"b": 0.1}, digest="other")
+def test_other_episodes_give_no_easy_first_place(make, rng):
+    scored = field(make, rng, {"a": 0.9, "b": 0.5}) + field(make, rng, {"c": 0.1}, digest="other")
     rows = overall(scored)
-    assert rows["trainable", "b"].mean_rank == 1.0
+    assert [rows["trainable", name].rank for name in "abc"] == [1, 2, None]
+    assert rows["trainable", "c"].blocks_not_run == 2
+    assert rows["trainable", "c"].rank_worst_case == 3
+    alone = overall(field(make, rng, {"a": 0.9}) + field(make, rng, {"c": 0.1}, digest="other"))
+    assert [row.rank for row in alone.values()] == [None, None]
+
+
+def test_where_somebody_was_never_run_it_is_missing(make, rng):
+    scored = field(make, rng, {"a": 0.9, "b": 0.5, "c": 0.4}, sources=("s1", "s2", "s3"))
+    scored += field(make, rng, {"d": 0.99}, sources=("s1",))
+    d = overall(scored)["trainable", "d"]
+    assert (d.rank, d.mean_rank, d.normalized, d.by_domain["vision"]) == (None,) * 4
+    assert (d.coverage, d.blocks_not_run, d.rank_complete_cases) == (1, 2, 1)
+    # (1 + 4 + 4) / 3 against (4 + 3 + 3) / 3 of c.
+    assert d.rank_worst_case == 3
+
+
+def test_a_source_that_hardly_anybody_was_run_on_moves_no_rank(make, rng):
+    levels = {"a": 0.9, "b": 0.5, "c": 0.4}
+    scored = field(make, rng, levels)
+    before = overall(scored)
+    after = overall(scored + field(make, rng, {"c": 0.9}, sources=("s9",)))
+    for name in levels:
+        ranks = [
+            (rows["trainable", name].rank, rows["trainable", name].mean_rank_high)
+            for rows in (before, after)
+        ]
+        assert ranks[0] == ranks[1]
+    assert after["trainable", "c"].blocks == 3
 
 
 LEVELS = st.dictionaries(
@@ -225,11 +259,12 @@ def test_overall_is_finite_and_sane(make, levels, repeat):
     scored = [
         make(scores, algorithm=name, source=source) for (name, source), scores in levels.items()
     ]
+    sources = {source for _, source in levels}
     rows = build_overall(build_tables(scored * repeat))
     assert rows == build_overall(build_tables(scored))
     wins = [row.win_rate for row in rows if row.win_rate is not None]
     assert all(0 <= win <= 1 for win in wins)
-    complete = all(scores is not None for scores in levels.values())
+    complete = all(levels.get((row.algorithm, source)) for row in rows for source in sources)
     for row in rows:
         for value in row.values().values():
             assert not isinstance(value, float) or np.isfinite(value)
