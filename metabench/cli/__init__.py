@@ -11,6 +11,10 @@ from metabench.cli._common import LazyGroup, Main
 COMMANDS = {
     "run": ("metabench.cli.run:run", "Run every algorithm on every source and build the tables."),
     "list": ("metabench.cli.list:list_", "List domains, sources, encoders, algorithms and more."),
+    "compare": (
+        "metabench.cli.compare:compare",
+        "Compare two algorithms on the same episodes.",
+    ),
     "leaderboard": (
         "metabench.cli.leaderboard:leaderboard",
         "Build, verify, merge and compare leaderboards.",

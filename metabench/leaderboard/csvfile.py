@@ -25,6 +25,9 @@ DECIMALS = {
     "adapt_ms_per_task": 3,
     "peak_memory_mb": 1,
     "mean_rank": 3,
+    "mean_rank_low": 3,
+    "mean_rank_high": 3,
+    "win_rate": 4,
     "coverage": 4,
 }
 """Digits after the point; six for every other number that is not whole."""

@@ -1,13 +1,12 @@
 """One row per learner over all domains: mean rank, normalised score, and what is missing.
 
-Ranks are taken block by block. A block is one source under one protocol, on equal test episodes,
-with one encoder; learners without an encoder (chance) stand in every block of their source and
-protocol as a reference. Only learners that finished every applicable cell take part, so nobody's
-rank hangs on what somebody else happened to finish.
+Ranks are taken block by block (`blocks`). Only learners that were run wherever most others were,
+and finished every applicable cell, take part in the main rank, so nobody's rank hangs on what it or
+somebody else happened to finish. Beside it stand two that bound what missing cells can do: over the
+blocks that everyone finished, and with whoever is missing put last.
 
-The normalised score is the mean over domains of the mean over a domain's rows. Its interval is a
-hierarchical bootstrap: domains are resampled, then sources within each drawn domain, then seeds
-and episodes within each row; all rows of a source (protocols, encoders) are resampled together.
+The normalised score is the mean over domains of the mean over a domain's rows; its interval and
+that of the mean rank are in `resample`, the critical-difference groups in `groups`.
 """
 
 from __future__ import annotations
@@ -18,27 +17,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metabench.leaderboard.ranking import average_ranks
-from metabench.leaderboard.resample import normalized_intervals
+from metabench.leaderboard.blocks import (
+    Learner,
+    complete_case_ranks,
+    make_blocks,
+    mean_ranks,
+    places,
+    win_rates,
+    worst_case_ranks,
+)
+from metabench.leaderboard.groups import critical_groups
+from metabench.leaderboard.resample import Spread, spreads
 from metabench.leaderboard.row import joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from metabench.leaderboard.csvfile import Value
-    from metabench.leaderboard.tables import BlockKey, Entry, Tables
+    from metabench.leaderboard.tables import Entry, Tables
 
 COLUMNS = (
     "encoder_policy", "algorithm", "rank", "mean_rank", "normalized", "ci95_low", "ci95_high",
     "coverage", "cells_ok", "cells_applicable", "blocks", "inductive", "plugin", "plugin_version",
+    "mean_rank_low", "mean_rank_high", "win_rate", "group_low", "group_high",
+    "rank_complete_cases", "rank_worst_case", "cells_unavailable",
+    "blocks_not_run",
 )  # fmt: skip
 """The columns before ``normalized_<domain>``, one per domain by name."""
-
-Learner = tuple[str, str]
-"""Encoder policy and algorithm."""
-
-Place = tuple["BlockKey", str, str]
-"""A block: what its rows share, encoder policy, encoder."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +53,32 @@ class OverallRow:
     Attributes:
         encoder_policy: ``trainable``, ``frozen`` or ``none``.
         algorithm: The algorithm.
-        rank: Place by mean rank among the rows of the same policy; ``None`` with a cell missing,
-            and for policy ``none`` beside others: there it is a reference in everyone's blocks.
-        mean_rank: Mean over blocks of the rank among complete learners; ties share an average.
+        rank: Place by mean rank among the rows of the same policy; ``None`` with a cell missing or
+            never run, and for policy ``none`` beside others: there it is a reference in everyone's
+            blocks.
+        mean_rank: Mean over common blocks of the rank among complete learners; ties share an
+            average.
         normalized: Mean over domains of the mean over rows; ``None`` with a cell missing.
         ci95_low: Lower end of its 95 % interval.
         ci95_high: Upper end.
         coverage: Cells ok / applicable; ``None`` if none is applicable.
         cells_ok: Number of cells with a number.
         cells_applicable: Number of cells that are neither inapplicable nor unavailable.
-        blocks: Number of blocks in which it has a number.
+        blocks: Number of blocks in which it has a number, common or not.
         inductive: Whether every row is.
         plugin: The distribution that provides the algorithm.
         plugin_version: Its version.
+        mean_rank_low: Lower end of the 95 % interval of ``mean_rank``.
+        mean_rank_high: Upper end.
+        win_rate: Share of all (block, opponent) pairs won among complete learners, ties half.
+        group_low: First critical-difference group; learners of a policy that have no group in
+            common differ significantly over the sources.
+        group_high: Last critical-difference group.
+        rank_complete_cases: Place over the blocks in which nobody is missing that has a number
+            anywhere; ``None`` if there are none.
+        rank_worst_case: Place if whoever is missing from a block were last in it.
+        cells_unavailable: Number of cells for which data or a dependency was missing.
+        blocks_not_run: Number of common blocks in which it was never run, or on other episodes.
         by_domain: Mean of the normalised score per domain; ``None`` with a cell of it missing.
     """
 
@@ -78,6 +96,15 @@ class OverallRow:
     inductive: bool
     plugin: str
     plugin_version: str
+    mean_rank_low: float | None
+    mean_rank_high: float | None
+    win_rate: float | None
+    group_low: int | None
+    group_high: int | None
+    rank_complete_cases: int | None
+    rank_worst_case: int | None
+    cells_unavailable: int
+    blocks_not_run: int
     by_domain: Mapping[str, float | None] = field(default_factory=dict)
 
     def values(self) -> dict[str, Value]:
@@ -106,35 +133,58 @@ def build_overall(tables: Tables) -> tuple[OverallRow, ...]:
     for entry in tables.entries:
         if any(record.status != "inapplicable" for record in entry.evidence.records):
             learners[entry.evidence.cell.encoder_policy, entry.row.algorithm].append(entry)
-    complete = {name: entries for name, entries in learners.items() if _complete(entries)}
-    blocks = _blocks(learners)
-    mean_ranks = _mean_ranks(blocks, complete)
-    ranks = _ranks(mean_ranks)
-    intervals = normalized_intervals(complete)
+    # Without an applicable cell nobody takes part, and is missing nowhere.
+    blocks = make_blocks({name: found for name, found in learners.items() if _takes_part(found)})
+    not_run = {(name, block.key.domain) for block in blocks for name in block.not_run}
+    lacking = {name for name, _ in not_run}
+    complete = {name for name, found in learners.items() if _complete(found)} - lacking
+    common = [block for block in blocks if block.common]
+    means = mean_ranks(common, complete)
+    ranks = places(means)
+    intervals = spreads(blocks, complete)
+    wins = win_rates(common, complete)
+    groups = critical_groups(common, means, ranks)
+    complete_cases = places(complete_case_ranks(common))
+    worst_case = places(worst_case_ranks(common))
     rows = []
     for name, entries in learners.items():
         cells = [entry.evidence.cells for entry in entries]
         ok, applicable = sum(n for n, _ in cells), sum(n for _, n in cells)
-        by_domain = {domain: _domain_score(entries, domain) for domain in tables.domains}
+        by_domain = {
+            domain: None if (name, domain) in not_run else _domain_score(entries, domain)
+            for domain in tables.domains
+        }
         scores = [score for score in by_domain.values() if score is not None]
-        low, high = intervals.get(name) or (None, None)
+        spread = intervals.get(name) or Spread(None, None)
+        low, high = spread.normalized or (None, None)
+        rank_low, rank_high = spread.mean_rank or (None, None)
+        group_low, group_high = groups.get(name) or (None, None)
         plugins = [record.cell for entry in entries for record in entry.evidence.records]
         rows.append(
             OverallRow(
                 encoder_policy=name[0],
                 algorithm=name[1],
                 rank=ranks.get(name),
-                mean_rank=mean_ranks.get(name),
+                mean_rank=means.get(name),
                 normalized=float(np.mean(scores)) if name in complete and scores else None,
                 ci95_low=low,
                 ci95_high=high,
                 coverage=ok / applicable if applicable else None,
                 cells_ok=ok,
                 cells_applicable=applicable,
-                blocks=sum(name in members for members in blocks.values()),
+                blocks=sum(name in block.entries for block in blocks),
                 inductive=all(entry.row.inductive for entry in entries),
                 plugin=joined(cell.plugin for cell in plugins),
                 plugin_version=joined(cell.plugin_version for cell in plugins),
+                mean_rank_low=rank_low,
+                mean_rank_high=rank_high,
+                win_rate=wins.get(name),
+                group_low=group_low,
+                group_high=group_high,
+                rank_complete_cases=complete_cases.get(name),
+                rank_worst_case=worst_case.get(name),
+                cells_unavailable=sum(map(_unavailable, entries)),
+                blocks_not_run=sum(name in block.not_run for block in blocks),
                 by_domain=by_domain,
             )
         )
@@ -147,56 +197,12 @@ def _complete(entries: Sequence[Entry]) -> bool:
     return bool(applicable) and all(entry.row.mean is not None for entry in applicable)
 
 
-def _blocks(learners: Mapping[Learner, Sequence[Entry]]) -> dict[Place, dict[Learner, Entry]]:
-    blocks: dict[Place, dict[Learner, Entry]] = defaultdict(dict)
-    hosts: dict[BlockKey, list[Place]] = defaultdict(list)
-    references: list[tuple[Learner, Entry, BlockKey]] = []
-    for name, entries in learners.items():
-        for entry in entries:
-            if entry.block is None:
-                continue
-            if name[0] == "none":
-                references.append((name, entry, entry.block))
-                continue
-            place = (entry.block, name[0], entry.row.encoder)
-            if place not in blocks:
-                hosts[entry.block].append(place)
-            blocks[place][name] = entry
-    for name, entry, key in references:
-        for place in hosts.get(key) or [(key, "none", entry.row.encoder)]:
-            blocks[place][name] = entry
-    return blocks
+def _takes_part(entries: Sequence[Entry]) -> bool:
+    return any(entry.evidence.cells[1] for entry in entries)
 
 
-def _mean_ranks(
-    blocks: Mapping[Place, Mapping[Learner, Entry]], complete: Mapping[Learner, Sequence[Entry]]
-) -> dict[Learner, float]:
-    ranks: dict[Learner, list[float]] = defaultdict(list)
-    for members in blocks.values():
-        present = {name: entry for name, entry in members.items() if name in complete}
-        if not present:
-            continue
-        means = np.array([entry.row.mean for entry in present.values()], dtype=np.float64)
-        better = next(iter(present.values())).evidence.higher_is_better
-        found = average_ranks(means, higher_is_better=better).tolist()
-        for name, rank in zip(present, found, strict=True):
-            ranks[name].append(rank)
-    return {name: float(np.mean(found)) for name, found in ranks.items()}
-
-
-def _ranks(mean_ranks: Mapping[Learner, float]) -> dict[Learner, int]:
-    """Place each learner among those of its policy; equal mean ranks share the better place."""
-    only_references = all(policy == "none" for policy, _ in mean_ranks)
-    return {
-        (policy, algorithm): 1
-        + sum(
-            round(other, 9) < round(rank, 9)
-            for (others_policy, _), other in mean_ranks.items()
-            if others_policy == policy
-        )
-        for (policy, algorithm), rank in mean_ranks.items()
-        if policy != "none" or only_references
-    }
+def _unavailable(entry: Entry) -> int:
+    return sum(record.status == "unavailable" for record in entry.evidence.records)
 
 
 def _domain_score(entries: Sequence[Entry], domain: str) -> float | None:

@@ -79,7 +79,7 @@ def t_interval(scores: FloatArray) -> tuple[float, float] | None:
     defined = scores[~np.isnan(scores)]
     if defined.size < 2:  # noqa: PLR2004 - one score says nothing of its spread
         return None
-    quantile = float(_special().stdtrit(defined.size - 1, (1 + CONFIDENCE) / 2))
+    quantile = float(special().stdtrit(defined.size - 1, (1 + CONFIDENCE) / 2))
     mean = float(defined.mean())
     half = quantile * float(defined.std(ddof=1)) / float(np.sqrt(defined.size))
     return mean - half, mean + half
@@ -139,7 +139,7 @@ def _episode_counts(episodes: int, slot: int) -> npt.NDArray[np.uint16]:
     return counts
 
 
-def _special() -> Any:
+def special() -> Any:
     """Import scipy late: it takes half a second."""
     import scipy.special  # noqa: PLC0415
 
@@ -148,5 +148,11 @@ def _special() -> Any:
 
 def student_two_sided(t: FloatArray, degrees: FloatArray) -> FloatArray:
     """Two-sided p-value of Student's t."""
-    p: FloatArray = 2.0 * _special().stdtr(degrees, -np.abs(t))
+    p: FloatArray = 2.0 * special().stdtr(degrees, -np.abs(t))
+    return p
+
+
+def normal_two_sided(z: FloatArray) -> FloatArray:
+    """Two-sided p-value of a standard normal deviate."""
+    p: FloatArray = 2.0 * special().ndtr(-np.abs(z))
     return p

@@ -116,7 +116,7 @@ def build_tables(scored: Iterable[Scored], audited: Audited | None = None) -> Ta
         if entry.block is not None:
             blocks[entry.block].append(position)
     for members in blocks.values():
-        scores = np.stack([_flat(entries[position]) for position in members])
+        scores = np.stack([_scores(entries[position]) for position in members])
         better = entries[members[0]].evidence.higher_is_better
         low, high = rank_intervals(scores, higher_is_better=better)
         for position, first, last in zip(members, low.tolist(), high.tolist(), strict=True):
@@ -144,9 +144,9 @@ def _entry(row: Row, evidence: Evidence) -> Entry:
     return Entry(row, evidence, key)
 
 
-def _flat(entry: Entry) -> FloatArray:
+def _scores(entry: Entry) -> FloatArray:
     assert entry.evidence.scores is not None
-    return entry.evidence.scores.ravel()
+    return entry.evidence.scores
 
 
 def _order(entry: Entry) -> tuple[object, ...]:

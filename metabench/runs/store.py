@@ -9,7 +9,7 @@ import json
 import re
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -108,9 +108,20 @@ class Store:
                 return record.model_copy(update={"cell": renamed})
         return None
 
-    def scan(self) -> Iterator[Record]:
-        """Yield every intact record, in order of path."""
+    def algorithms(self) -> tuple[str, ...]:
+        """The names of all algorithms that have records, by the records' file names."""
+        paths = (self.root / "records").rglob("*.json")
+        return tuple(sorted({path.name.partition("--")[0] for path in paths}))
+
+    def scan(self, algorithms: Collection[str] = ()) -> Iterator[Record]:
+        """Yield every intact record, in order of path.
+
+        Args:
+            algorithms: Only those of these; all if empty.
+        """
         for path in sorted((self.root / "records").rglob("*.json")):
+            if algorithms and path.name.partition("--")[0] not in algorithms:
+                continue
             record = self._read(path)
             if record is not None:
                 yield record

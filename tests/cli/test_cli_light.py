@@ -74,6 +74,7 @@ def loaded_after(arguments):
         (["list"], {"torch", "pandas", "transformers", "scipy", "numpy"}),
         (["list", "algorithms"], {"torch", "pandas", "transformers", "scipy", "pydantic"}),
         (["list", "sources", "--json"], {"torch", "pandas", "rich", "pydantic"}),
+        (["compare", "--help"], {"torch", "pandas", "scipy", "numpy", "pydantic"}),
         (["data", "list"], {"torch", "pandas", "pooch", "requests", "pydantic"}),
         (["--version"], {"torch", "pandas", "rich", "pydantic"}),
     ],
