@@ -1,8 +1,9 @@
 """The digest of the code behind a target, found statically: nothing of it is executed.
 
 It covers the target's module, every module of the same top-level package that is imported from
-there (inside functions too), the ``__init__`` of every package on the way, and every file that is
-not Python in a ``data`` folder beside any of these modules. Other packages have versions of their
+there (inside functions too), the ``__init__`` of every package on the way (without what its
+functions import, which nobody here calls), and every file that is not Python in a ``data`` folder
+beside any of these modules. Other packages have versions of their
 own and are not covered; neither are modules that are named only at run time.
 """
 
@@ -110,34 +111,42 @@ def code_digest(target: str) -> str:
 def _reachable(package: _Package, start: str) -> set[Path]:
     """Follow the imports; the parents of an imported module are executed, so they count."""
     files: set[Path] = set()
-    seen: set[str] = set()
-    pending = [start]
+    seen: set[tuple[str, bool]] = set()
+    pending = [(start, True)]
     while pending:
-        module = pending.pop()
-        if module in seen:
+        module, whole = pending.pop()
+        if (module, whole) in seen:
             continue
-        seen.add(module)
+        seen.add((module, whole))
         if "." in module:
-            pending.append(module.rpartition(".")[0])
+            pending.append((module.rpartition(".")[0], False))
         file = package.locate(module)
         if file is None:
             continue
         files.add(file)
         if file.suffix == ".py":
             is_package = file.name == "__init__.py"
-            pending += _imports(_content(file), module, is_package=is_package)
+            found = _imports(_content(file), module, is_package=is_package, whole=whole)
+            pending += [(name, True) for name in found]
     return files
 
 
 @functools.lru_cache(maxsize=1024)
-def _imports(source: bytes, module: str, *, is_package: bool) -> tuple[str, ...]:
-    """Name everything that a module may import; some of the names are no modules."""
+def _imports(source: bytes, module: str, *, is_package: bool, whole: bool) -> tuple[str, ...]:
+    """Name everything that a module may import; some of the names are no modules.
+
+    Args:
+        source: The module's text.
+        module: Its full name.
+        is_package: Whether it is an ``__init__``.
+        whole: Whether its functions count, and not only what importing it executes.
+    """
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return ()  # importing it says what is wrong
     names: list[str] = []
-    for node in _executed(tree):
+    for node in _executed(tree, whole=whole):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -150,13 +159,15 @@ def _imports(source: bytes, module: str, *, is_package: bool) -> tuple[str, ...]
     return tuple(names)
 
 
-def _executed(tree: ast.AST) -> Iterator[ast.AST]:
+def _executed(tree: ast.AST, *, whole: bool) -> Iterator[ast.AST]:
     """Walk a module without what is imported for type checkers only."""
     pending = [tree]
     while pending:
         node = pending.pop()
         if isinstance(node, ast.If) and _is_type_checking(node.test):
             pending += node.orelse
+            continue
+        if not whole and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         yield node
         pending += ast.iter_child_nodes(node)

@@ -11,7 +11,8 @@ from metabench.errors import MetabenchError, UnavailableError
 from metabench.registry.targets import code_digest, missing_modules, resolve_target
 
 PACKAGE = {
-    "__init__.py": "",
+    "__init__.py": "def run():\n    from digested import command\n",
+    "command.py": "",
     "plugin.py": "raise SystemExit('never executed')",
     "protonet.py": "from digested.common import distance\nclass ProtoNet: pass\n",
     "maml.py": "from . import inner\nfrom .deep.tools import tool\nclass Maml: pass\n",
@@ -61,6 +62,7 @@ TARGETS = {
         ("deep/deeper.py", set()),
         ("unused.py", set()),
         ("plugin.py", set()),
+        ("command.py", set()),
         ("__init__.py", {"protonet", "maml", "typed"}),
     ],
 )
