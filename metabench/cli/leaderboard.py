@@ -28,18 +28,19 @@ def leaderboard() -> None:
 def build(*, store: Path, out: Path) -> None:
     """Build the tables from every record of a store."""
     from metabench.leaderboard.audits import read_audits
-    from metabench.leaderboard.build import write_leaderboards
+    from metabench.leaderboard.publish import publish
     from metabench.runs.store import Store
 
     if not (store / "records").is_dir():
         raise UsageError(f"{store} holds no records; `metabench run --store {store}` makes some")
     opened = Store(store.resolve())
     audits, damaged = read_audits(opened.root)
-    written = write_leaderboards((opened.scored(record) for record in opened.scan()), out, audits)
+    scored = (opened.scored(record) for record in opened.scan())
+    written, paths = publish(scored, out, audits)
     for text in (*opened.quarantined, *damaged, *written.tables.messages):
         click.echo(f"metabench: warning: {text}", err=True)
-    for path in written.paths:
-        click.echo(f"table   {path}")
+    for path in paths:
+        click.echo(f"wrote   {path}")
 
 
 @leaderboard.command("diff", cls=ConfiguredCommand)
