@@ -99,7 +99,7 @@ def legend_of(rows: Iterable[Row]) -> list[str]:
     """Explain the marks of a table, the dagger only where a row has it."""
     lines = [
         "Bold: the best mean.",
-        f"{TIED}: cannot be told apart from the best (paired tests on the same episodes, Holm, 5 %).",
+        f"{TIED}: not told apart from the best (paired tests on the same episodes, Holm, 5 %).",
         "Rank: an interval; rows whose intervals overlap are not told apart.",
         "±: half the 95 % interval.",
     ]

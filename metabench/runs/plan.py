@@ -187,7 +187,7 @@ def _drafts_of_source(
         )
         for algorithm in algorithms:
             for encoder in encoders or [None] if algorithm.info.uses_encoder else [None]:
-                verdict = _verdict(info, encoder, algorithm.info)
+                verdict = first_verdict(info, encoder, algorithm.info)
                 for seed in seeds:
                     yield Draft(
                         part, encoder, algorithm, metric, tuple(others), protocol, seed, verdict
@@ -233,10 +233,19 @@ def _placed(
     return tuple(name for name in asked if name in own or name not in placed)
 
 
-def _verdict(
+def first_verdict(
     source: TaskSourceInfo, encoder: EncoderPart | None, learner: AlgorithmInfo
 ) -> Verdict | None:
-    """Decide what can be decided without loading anything."""
+    """Decide what can be decided without loading anything.
+
+    Args:
+        source: What is predicted from what.
+        encoder: The encoder, if there is one.
+        learner: The algorithm.
+
+    Returns:
+        Why the cell is not run; ``None`` if nothing speaks against it.
+    """
     if source.task_kind not in learner.task_kinds:
         kinds = ", ".join(learner.task_kinds)
         return Verdict("inapplicable", f"{learner.name} does {kinds}, not {source.task_kind}")
