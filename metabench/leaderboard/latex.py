@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metabench.atomic import write_text
-from metabench.leaderboard.blocks import (
+from metabench.leaderboard.printed import (
     RANGE,
     TIED,
     TRANSDUCTIVE,

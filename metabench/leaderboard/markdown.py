@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from metabench.atomic import write_text
-from metabench.leaderboard.blocks import (
+from metabench.leaderboard.printed import (
     TIED,
     TRANSDUCTIVE,
     blocks_of,

@@ -10,7 +10,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from metabench.leaderboard.blocks import (
+from metabench.leaderboard.printed import (
     RANGE,
     TRANSDUCTIVE,
     blocks_of,
