@@ -59,8 +59,12 @@ def facts_of(block: Sequence[Row], blocks: Sequence[Sequence[Row]]) -> list[str]
     return facts
 
 
-def unanswered(rows: Iterable[Row]) -> list[tuple[str, str, str]]:
+def unanswered(rows: Iterable[Row], most_names: int | None = None) -> list[tuple[str, str, str]]:
     """Bring rows without a number together: one entry per status and reason.
+
+    Args:
+        rows: A block's.
+        most_names: How many learners an entry names; one more is named rather than counted.
 
     Returns:
         Status, all learners (with their encoders) that share it, and the reason.
@@ -74,11 +78,17 @@ def unanswered(rows: Iterable[Row]) -> list[tuple[str, str, str]]:
         shared[row.status, encoder, reason][row.algorithm] = None
     merged: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for (status, encoder, reason), names in shared.items():
-        merged[status, reason, ", ".join(names)].append(encoder)
+        merged[status, reason, _listed(list(names), most_names)].append(encoder)
     return [
         (status, who + ("" if encoders == ["none"] else f" ({', '.join(encoders)})"), reason)
         for (status, reason, who), encoders in merged.items()
     ]
+
+
+def _listed(names: Sequence[str], most: int | None) -> str:
+    if most is None or len(names) <= most + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most} others"
 
 
 def ranked(block: Iterable[Row]) -> list[tuple[Row, str]]:

@@ -34,6 +34,10 @@ _PLAIN = str.maketrans({"±": "+-", RANGE: "-", TRANSDUCTIVE: "*", "·": "|", "�
 _COLUMNS = ("rank", "algorithm", "encoder", "", "train s", "adapt ms")
 _GAP = 2
 _SMALLEST_NAME = 12
+_MOST_ROWS = 20
+_GRACE = 4
+"""A block this much longer is shown whole."""
+_MOST_NAMES = 6
 _STATUS_STYLES = {
     "failed": "bold red",
     "killed": "bold red",
@@ -68,8 +72,12 @@ class DomainTable:
         for rows in blocks:
             yield _title(rows, blocks, plain=plain)
             ranked = [row for row in rows if row.mean is not None]
-            if ranked:
-                yield Padding(_ranked(ranked, widths, encoders, plain=plain), (0, 0, 0, _GAP))
+            shown = _shown(ranked)
+            if shown:
+                yield Padding(_ranked(shown, widths, encoders, plain=plain), (0, 0, 0, _GAP))
+            if len(shown) < len(ranked):
+                left_out = f"  {len(ranked) - len(shown)} more rows in {self.domain}.csv"
+                yield _text(left_out, "dim", plain=plain)
             rest = [row for row in rows if row.mean is None]
             if rest:
                 yield Padding(_rest(rest, plain=plain), (0, 0, 0, _GAP))
@@ -95,6 +103,13 @@ def render_tables(tables: Tables) -> Group:
     ]
     parts.extend(Text(f"note: {message}", "yellow") for message in tables.messages)
     return Group(*parts)
+
+
+def _shown(ranked: Sequence[Row]) -> list[Row]:
+    """The best of a long block, and what needs no encoder (chance), against which it is read."""
+    if len(ranked) <= _MOST_ROWS + _GRACE:
+        return list(ranked)
+    return [*ranked[:_MOST_ROWS], *(row for row in ranked[_MOST_ROWS:] if row.encoder == "none")]
 
 
 def _title(rows: Sequence[Row], blocks: Sequence[Sequence[Row]], *, plain: bool) -> Text:
@@ -129,7 +144,7 @@ def _rest(rows: Sequence[Row], *, plain: bool) -> Table:
     grid = Table.grid(padding=(0, _GAP, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for status, who, reason in unanswered(rows):
+    for status, who, reason in unanswered(rows, _MOST_NAMES):
         line = _text(who, "", plain=plain)
         if reason:
             line.append_text(_text(f": {reason}", "dim", plain=plain))

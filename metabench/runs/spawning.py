@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from metabench.runs.memory import keep_freed_memory
+
 ANY_THREAD = 0
 
 _lock = threading.Lock()
@@ -65,11 +67,12 @@ def _preparation_data(name: str) -> dict[str, Any]:
 
 
 def set_up_worker(threads: int) -> None:
-    """Set this process up as a worker: quiet on stdout, and with a fixed number of threads.
+    """Set this process up as a worker: quiet on stdout, with a fixed number of threads.
 
     Args:
         threads: Threads for tensor arithmetic.
     """
+    keep_freed_memory()
     os.dup2(2, 1)  # what a plugin prints must not mix with the run's own output
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

@@ -128,6 +128,23 @@ def test_the_terminal_table_fits(scored, tmp_path, width):
     assert shown.index("vision-source") < shown.index("conv4")
 
 
+def test_a_long_block_is_cut_and_chance_stays(make, rng, tmp_path):
+    scored = [
+        make(0.4 + n / 100 + rng.normal(0, 0.01, 50), algorithm=f"learner-{n}") for n in range(40)
+    ]
+    scored.append(make([0.2] * 50, algorithm="chance", encoder="none", encoder_policy="none"))
+    scored += [
+        make(status="inapplicable", reason="needs a map", algorithm=f"local-{n}") for n in range(9)
+    ]
+    shown = printed(write_leaderboards(scored, tmp_path).tables, 100)
+    ranked = [line for line in shown.splitlines() if "±" in line]
+    assert [line.split()[1] for line in ranked[:20]] == [f"learner-{n}" for n in range(39, 19, -1)]
+    assert len(ranked) == 21
+    assert "chance" in ranked[-1]
+    assert "20 more rows in vision.csv" in shown
+    assert "local-5 and 3 others (conv4): needs a map" in " ".join(shown.split())
+
+
 def test_a_terminal_without_utf8(scored, tmp_path):
     tables = write_leaderboards(scored, tmp_path).tables
     path = tmp_path / "shown.txt"

@@ -63,7 +63,8 @@ def _synthetic() -> Iterator[TaskSourceInfo]:
         synthetic=True,
         protocol={"group_disjoint": True},
         suites={
-            "quick": {"episodes": 60, "budget": 2_400},  # images five times as large as glyphs
+            # images five times as large as glyphs
+            "quick": {"episodes": 60, "budget": 2_400, "val_episodes": 10},
             "standard": {},
             "full": {},
         },

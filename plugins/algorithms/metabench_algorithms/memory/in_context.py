@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -88,7 +88,8 @@ class InContext(Algorithm[Tensor]):
     input with its target, zero for a query; support tokens look at one another, queries at the
     support. In regression a query's token gives a Gaussian per output, whose likelihood
     meta-training maximises; its mean is a change of what a last attention to the support reads off
-    the targets, as in EquiTabPFN. Targets are in units of the meta-train targets seen so far.
+    the targets, as in EquiTabPFN. Inputs and targets are standardised by the meta-train ones seen
+    so far.
 
     Classes: CAML (Fifty et al., 2024, "Context-aware meta-learning", arXiv:2310.10971) encodes them
     by fixed vectors and has an output for each. Here all is equivariant in the classes, as in
@@ -116,7 +117,7 @@ class InContext(Algorithm[Tensor]):
             nn.init.zeros_(last.weight)  # to begin with, support targets are averaged
             nn.init.zeros_(last.bias)
             self.head = nn.Sequential(nn.Linear(width, inner), nn.ReLU(), last)
-        self.targets = TargetScale(task)
+        self.targets, self.inputs = TargetScale(task), TargetScale(replace(task, way=task.width))
 
     def adapt(self, support: Support[Tensor]) -> Predictor[Tensor]:
         """Keep the support: ``[B, Q, d] -> [B, Q, way]`` log-probabilities, or values."""
@@ -136,6 +137,7 @@ class InContext(Algorithm[Tensor]):
         if not self._regression:
             return super().loss(support, query)
         self.targets.update(support.y, query.y)
+        self.inputs.update(support.x, query.x)
         mean, raw = self._answer(support, query.x).chunk(2, -1)
         deviation = LEAST_DEVIATION + (1 - LEAST_DEVIATION) * F.softplus(raw)
         error = (self.targets.encode(query.y) - mean) / deviation
@@ -147,6 +149,7 @@ class InContext(Algorithm[Tensor]):
         x, streams = support.x, 1 if self._regression else support.way
         if self._regression:
             targets = self.targets.encode(support.y).to(x).unsqueeze(1)
+            x, query = self.inputs.encode(x), self.inputs.encode(query)
         else:
             centre = x.mean(1, keepdim=True)
             spread = (x - centre).square().mean((1, 2), keepdim=True).sqrt()
