@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metabench.atomic import write_text
+from metabench.leaderboard.csvfile import cell_text
 from metabench.leaderboard.printed import (
     RANGE,
     TIED,
@@ -18,7 +19,6 @@ from metabench.leaderboard.printed import (
     score_text,
     unanswered,
 )
-from metabench.leaderboard.csvfile import cell_text
 from metabench.leaderboard.text import one_line
 
 if TYPE_CHECKING:

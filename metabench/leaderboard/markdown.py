@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from metabench.atomic import write_text
+from metabench.leaderboard.csvfile import Value, cell_text
 from metabench.leaderboard.printed import (
     TIED,
     TRANSDUCTIVE,
@@ -19,7 +20,6 @@ from metabench.leaderboard.printed import (
     short_text,
     unanswered,
 )
-from metabench.leaderboard.csvfile import Value, cell_text
 from metabench.leaderboard.text import one_line
 
 if TYPE_CHECKING:
