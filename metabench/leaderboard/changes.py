@@ -49,11 +49,13 @@ class Comparison:
         protocols: Per source and protocol: the settings that differ, or ``the same``.
         changes: Cells or rows that differ.
         same: Number of those with equal numbers.
+        unscored: Number of those without a number that stand on one side only.
     """
 
     protocols: tuple[str, ...]
     changes: tuple[Change, ...]
     same: int
+    unscored: int = 0
 
 
 def compare(first: Path, second: Path) -> Comparison:
@@ -82,13 +84,15 @@ def _compare_stores(first: Path, second: Path) -> Comparison:
     sides = [_cells(folder) for folder in (first, second)]
     changes: list[Change] = []
     pairs: list[tuple[str, Evidence, Evidence]] = []
-    same = 0
+    same = unscored = 0
     for name in sorted({*sides[0], *sides[1]}):
         a, b = (side.get(name) for side in sides)
         if a is None or b is None:
             one, where = (a, "A") if b is None else (b, "B")
             assert one is not None
-            changes.append(Change(_label(one), f"only in {where}", _number(one)))
+            unscored += one.scores is None
+            if one.scores is not None:
+                changes.append(Change(_label(one), f"only in {where}", _number(one)))
         elif a.scores is None or b.scores is None:
             if a.scores is b.scores and a.status == b.status:
                 same += 1
@@ -100,8 +104,8 @@ def _compare_stores(first: Path, second: Path) -> Comparison:
         else:
             pairs.append((_label(a), a, b))
             same += np.array_equal(a.scores, b.scores, equal_nan=True)
-    changes += _tested(pairs)
-    return Comparison(tuple(_protocols(*sides)), tuple(changes), same)
+    changes = [*_tested(pairs), *changes]
+    return Comparison(tuple(_protocols(*sides)), tuple(changes), same, unscored)
 
 
 def _cells(folder: Path) -> dict[CellName, Evidence]:
@@ -172,7 +176,7 @@ def _number(evidence: Evidence) -> str:
 
 def _compare_tables(first: Path, second: Path) -> Comparison:
     changes: list[Change] = []
-    same = 0
+    same = unscored = 0
     names = {path.name for folder in (first, second) for path in folder.glob("*.csv")}
     for name in sorted(names):
         # The place in a table over all hangs on every row; its rows say nothing by themselves.
@@ -186,13 +190,15 @@ def _compare_tables(first: Path, second: Path) -> Comparison:
             if a is None or b is None:
                 one = a or b
                 assert one is not None
-                where = "A" if b is None else "B"
-                changes.append(Change(label, f"only in {where}", _cell(one)))
+                unscored += not one.get("mean")
+                if one.get("mean"):
+                    where = "A" if b is None else "B"
+                    changes.append(Change(label, f"only in {where}", one["mean"]))
             elif a == b or (change := _changed_row(label, a, b)) is None:
                 same += 1
             else:
                 changes.append(change)
-    return Comparison((), tuple(changes), same)
+    return Comparison((), tuple(changes), same, unscored)
 
 
 def _rows(path: Path, identity: Iterable[str]) -> dict[tuple[str, ...], dict[str, str]]:

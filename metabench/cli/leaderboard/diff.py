@@ -30,4 +30,7 @@ def diff(*, first: Path, second: Path, as_json: bool) -> None:
         click.echo(line)
     for change in comparison.changes:
         click.echo(f"{change.verdict}  {change.label}: {change.detail}")
-    click.echo(f"{comparison.same} the same, {len(comparison.changes)} not")
+    told = [f"{comparison.same} the same", f"{len(comparison.changes)} not"]
+    if comparison.unscored:
+        told.append(f"{comparison.unscored} without scores on one side only")
+    click.echo(", ".join(told))
