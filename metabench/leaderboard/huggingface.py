@@ -16,6 +16,13 @@ from metabench.leaderboard.markdown import markdown_text
 CARD = "README.md"
 MARK = "<!-- written by `metabench leaderboard push hf` -->"
 
+_READING = (
+    "Compare rows only where `protocol_digest` and `episodes_digest` are equal. A row without",
+    "a mean says why in `status` and `reason`; nothing is imputed. Text that would start a",
+    "formula in a spreadsheet is guarded by an apostrophe. `manifest.json` holds the protocols",
+    "in full, the plugins with their versions, the machines, and the SHA-256 of every table.",
+)
+
 
 def write_dataset(
     folder: Path, out: Path, repo: str = "USER/NAME", licence: str = ""

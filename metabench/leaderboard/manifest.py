@@ -77,7 +77,8 @@ def write_manifest(records: Iterable[Record], out: Path, files: Iterable[Path]) 
     if before is None or manifest != before.model_copy(update={"built": ""}):
         now = datetime.now(UTC).isoformat(timespec="seconds")
         manifest = manifest.model_copy(update={"built": now})
-        write_text(path, manifest.model_dump_json(indent=1) + "\n")
+        # ASCII: what is invisible in a name can be seen.
+        write_text(path, json.dumps(manifest.model_dump(mode="json"), indent=1) + "\n")
     return path
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # A browser or a link finder acts on these even where Markdown does not.
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "@": "&#64;"}
-_SPECIAL = re.compile(r"[\\`*_{}\[\]()#+!|~$^=]|(?<=:)/|(?<=\bwww)\.", re.IGNORECASE)
+_SPECIAL = re.compile(r"[\\`*_{}\[\]#!|~$^]|(?<=:)/|(?<=\bwww)\.", re.IGNORECASE)
 
 
 def write_markdown(written: Written, out: Path) -> list[Path]:
