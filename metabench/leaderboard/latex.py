@@ -14,6 +14,7 @@ from metabench.leaderboard.printed import (
     facts_of,
     legend_of,
     metric_text,
+    overall_header,
     rank_text,
     ranked,
     score_text,
@@ -102,9 +103,9 @@ def domain_latex(domain: str, rows: Sequence[Row]) -> str:
 def overall_latex(rows: Sequence[OverallRow]) -> str:
     """Return the table over all domains, the best of each encoder policy in bold."""
     values = [row.values() for row in rows]
-    header = [name for name in (values[0] if values else ()) if not name.startswith("plugin")]
-    if not header:
+    if not values:
         return ""
+    header = overall_header(values[0])
     lines = (
         [_emphasised(_cell(name, row[name]), bold=row["rank"] == 1) for name in header]
         for row in values

@@ -107,7 +107,7 @@ def read_manifest(path: Path) -> Manifest:
         return Manifest.model_validate_json(json.dumps(values))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
+        place = ".".join(map(str, first["loc"])) or "its content"
         raise MetabenchError(f"{path}: {place}: {first['msg'].lower()}; build it again") from None
 
 

@@ -14,6 +14,7 @@ from metabench.leaderboard.printed import (
     facts_of,
     legend_of,
     metric_text,
+    overall_header,
     rank_text,
     ranked,
     score_text,
@@ -85,7 +86,7 @@ def overall_markdown(rows: Sequence[OverallRow]) -> str:
     values = [row.values() for row in rows]
     if not values:
         return "# overall\n\nNo row.\n"
-    header = [name for name in values[0] if not name.startswith("plugin")]
+    header = overall_header(values[0])
     lines = (
         [_emphasised(_cell(name, row[name]), bold=row["rank"] == 1) for name in header]
         for row in values

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 TRANSDUCTIVE = "†"
 RANGE = "\N{EN DASH}"
 TIED = "≈"
+_OVERALL = (
+    "encoder_policy", "algorithm", "rank", "mean_rank", "mean_rank_low", "mean_rank_high",
+    "group_low", "group_high", "normalized", "ci95_low", "ci95_high", "coverage",
+)  # fmt: skip
+"""Columns over all domains that a reader is shown, as far as they exist; the CSV has all."""
 
 
 def blocks_of(rows: Iterable[Row]) -> list[list[Row]]:
@@ -57,6 +62,14 @@ def facts_of(block: Sequence[Row], blocks: Sequence[Sequence[Row]]) -> list[str]
     if len(same) > 1:
         facts.append(f"protocol {row.protocol_digest[:8]}, episodes {row.episodes_digest[:8]}")
     return facts
+
+
+def overall_header(columns: Iterable[str]) -> list[str]:
+    """Choose the columns over all domains that a reader is shown, with each domain's score."""
+    columns = list(columns)
+    return [name for name in _OVERALL if name in columns] + [
+        name for name in columns if name.startswith("normalized_")
+    ]
 
 
 def unanswered(rows: Iterable[Row], most_names: int | None = None) -> list[tuple[str, str, str]]:

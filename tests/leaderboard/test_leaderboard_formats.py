@@ -85,10 +85,8 @@ def printed_by_latex(text):
     while rest:
         if found := re.match(r"\\([a-z]+)\{\}", rest):
             out += names[found[1]]
-        elif found := re.match(r"\\([{}$&#%_])", rest):
-            out += found[1]
-        elif found := re.match(r"\{([\[\]*\"'`])\}", rest):
-            out += found[1]
+        elif found := re.match(r"\\([{}$&#%_])|\{([\[\]*\"'`])\}", rest):
+            out += found[1] or found[2]
         elif found := re.match(r"-\{\}", rest):
             out += "-"
         else:
