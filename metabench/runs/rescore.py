@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from metabench.learners import metrics
-from metabench.learners.metrics import Answered
+from metabench.registry.targets import resolve_target
 from metabench.runs.record import Record
 
-FROM_ANSWERS: Mapping[str, Callable[[Answered], Tensor]] = {
-    "accuracy": metrics.accuracy,
-    "auroc": metrics.auroc,
-    "average-precision": metrics.average_precision,
-    "delta-auprc": metrics.delta_auprc,
-    "mse": metrics.mse,
-    "r2": metrics.r2,
+_METRICS = "metabench.learners.metrics"
+FROM_ANSWERS = {
+    "accuracy": f"{_METRICS}:accuracy",
+    "auroc": f"{_METRICS}:auroc",
+    "average-precision": f"{_METRICS}:average_precision",
+    "delta-auprc": f"{_METRICS}:delta_auprc",
+    "mse": f"{_METRICS}:mse",
+    "r2": f"{_METRICS}:r2",
 }
 """Metrics that need nothing but answers and targets; the others also need what a source holds."""
 
@@ -62,9 +60,14 @@ def _credits(arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
 
 
 def _scored(
-    metric: Callable[[Answered], Tensor], arrays: Mapping[str, npt.NDArray[Any]], *, binary: bool
+    target: str, arrays: Mapping[str, npt.NDArray[Any]], *, binary: bool
 ) -> npt.NDArray[np.float64]:
     """Score every episode, those of equal length together."""
+    import torch  # noqa: PLC0415 - classification, the most usual, needs none
+
+    from metabench.learners.metrics import Answered  # noqa: PLC0415 - imports torch
+
+    metric = resolve_target(target)
     offsets = arrays["offsets"].astype(np.int64)
     lengths = np.diff(offsets)
     scores = np.full(len(lengths), np.nan)
