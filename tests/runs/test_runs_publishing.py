@@ -15,12 +15,11 @@ from metabench.leaderboard.folder import Found, read_folder
 from metabench.runs.record import Record
 from metabench.runs.rerun import compare, sample
 
+pytestmark = pytest.mark.slow  # cells are carried out
+
 
 def board(shell, *arguments, code=0):
     return shell("leaderboard", *arguments, code=code)
-
-
-pytestmark = pytest.mark.slow  # cells are carried out
 
 
 def here(*arguments):
