@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -10,6 +9,18 @@ from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
+
+from metabench.leaderboard.printed import (
+    RANGE,
+    TRANSDUCTIVE,
+    blocks_of,
+    facts_of,
+    metric_text,
+    rank_text,
+    score_text,
+    short_text,
+    unanswered,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +30,6 @@ if TYPE_CHECKING:
     from metabench.leaderboard.row import Row
     from metabench.leaderboard.tables import Tables
 
-TRANSDUCTIVE = "†"
-RANGE = "\N{EN DASH}"
 _PLAIN = str.maketrans({"±": "+-", RANGE: "-", TRANSDUCTIVE: "*", "·": "|", "…": "~"})
 _COLUMNS = ("rank", "algorithm", "encoder", "", "train s", "adapt ms")
 _GAP = 2
@@ -55,13 +64,13 @@ class DomainTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Lay the blocks out for the width at hand, with equal columns in each."""
         plain = options.ascii_only
-        blocks = _blocks(self.rows)
+        blocks = blocks_of(self.rows)
         scored = [row for row in self.rows if row.mean is not None]
         widths = _widths(scored, options.max_width, plain=plain)
         encoders = _fitted({_encoder(row) for row in scored}, widths[2])
         yield Rule(Text(self.domain, "bold"), align="left", characters="-" if plain else "─")
         for rows in blocks:
-            yield _title(rows, several=_several(rows, blocks), plain=plain)
+            yield _title(rows, blocks, plain=plain)
             ranked = [row for row in rows if row.mean is not None]
             shown = _shown(ranked)
             if shown:
@@ -96,18 +105,6 @@ def render_tables(tables: Tables) -> Group:
     return Group(*parts)
 
 
-def _blocks(rows: Iterable[Row]) -> list[list[Row]]:
-    """Rows that stand together; those without a number join the first block of their protocol."""
-    blocks: dict[tuple[str, str, str], dict[str, list[Row]]] = defaultdict(dict)
-    for row in rows:
-        block = blocks[row.source, row.protocol, row.protocol_digest]
-        digest = row.episodes_digest if row.mean is not None else next(iter(block), "")
-        block.setdefault(digest, []).append(row)
-    return [
-        sorted(members, key=_by_mean) for inner in blocks.values() for members in inner.values()
-    ]
-
-
 def _shown(ranked: Sequence[Row]) -> list[Row]:
     """The best of a long block, and what needs no encoder (chance), against which it is read."""
     if len(ranked) <= _MOST_ROWS + _GRACE:
@@ -115,27 +112,8 @@ def _shown(ranked: Sequence[Row]) -> list[Row]:
     return [*ranked[:_MOST_ROWS], *(row for row in ranked[_MOST_ROWS:] if row.encoder == "none")]
 
 
-def _by_mean(row: Row) -> tuple[bool, float, int]:
-    # Normalised scores rise with quality whatever the metric's direction.
-    return (row.mean is None, -(row.normalized or 0.0), row.rank_low or 0)
-
-
-def _several(rows: Sequence[Row], blocks: Sequence[Sequence[Row]]) -> bool:
-    first = rows[0]
-    same = [b for b in blocks if (b[0].source, b[0].protocol) == (first.source, first.protocol)]
-    return len(same) > 1
-
-
-def _title(rows: Sequence[Row], *, several: bool, plain: bool) -> Text:
-    row = rows[0]
-    facts = [f"{row.way}-way {row.shot}-shot" if row.task_kind == "classification" else row.way]
-    if row.task_kind != "classification":
-        facts = [row.task_kind, f"support {row.shot}"]
-    if row.mean is not None:
-        facts.append(f"{row.episodes} episodes" + (f", {row.seeds} seeds" * (row.seeds > 1)))
-        facts.append(f"chance {_number(row.chance, row)}")
-    if several:
-        facts.append(f"protocol {row.protocol_digest[:8]}, episodes {row.episodes_digest[:8]}")
+def _title(rows: Sequence[Row], blocks: Sequence[Sequence[Row]], *, plain: bool) -> Text:
+    row, facts = rows[0], facts_of(rows, blocks)
     title = _text(row.source, "bold", plain=plain)
     title.append(f"  {row.protocol}")
     title.append_text(_text("  " + " · ".join(facts), "dim", plain=plain))
@@ -166,17 +144,7 @@ def _rest(rows: Sequence[Row], *, plain: bool) -> Table:
     grid = Table.grid(padding=(0, _GAP, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    shared: dict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
-    for row in sorted(rows, key=lambda row: (row.encoder, row.algorithm)):
-        # "maml does ..." is a reason that others may share, with every encoder.
-        reason = row.reason.removeprefix(f"{row.algorithm} ")
-        encoder = row.encoder if reason == row.reason else "none"
-        shared[row.status, encoder, reason][row.algorithm] = None
-    merged: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for (status, encoder, reason), names in shared.items():
-        merged[status, reason, _listed(list(names))].append(encoder)
-    for (status, reason, algorithms), encoders in merged.items():
-        who = algorithms + ("" if encoders == ["none"] else f" ({', '.join(encoders)})")
+    for status, who, reason in unanswered(rows, _MOST_NAMES):
         line = _text(who, "", plain=plain)
         if reason:
             line.append_text(_text(f": {reason}", "dim", plain=plain))
@@ -184,21 +152,15 @@ def _rest(rows: Sequence[Row], *, plain: bool) -> Table:
     return grid
 
 
-def _listed(names: Sequence[str]) -> str:
-    if len(names) <= _MOST_NAMES + 1:
-        return ", ".join(names)
-    return f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES} others"
-
-
 def _line(row: Row, encoders: Mapping[str, str], *, plain: bool) -> Line:
     encoder = _encoder(row)
     cells = (
-        _rank(row),
+        rank_text(row),
         row.algorithm + ("" if row.inductive else f" {TRANSDUCTIVE}"),
         encoders.get(encoder, encoder),
-        _score(row),
-        "" if row.train_seconds is None else _short(row.train_seconds),
-        "" if row.adapt_ms_per_task is None else _short(row.adapt_ms_per_task),
+        score_text(row),
+        short_text(row.train_seconds),
+        short_text(row.adapt_ms_per_task),
     )
     return tuple(map(_plain, cells)) if plain else cells
 
@@ -228,38 +190,8 @@ def _widths(rows: Sequence[Row], available: int, *, plain: bool) -> list[int]:
     return widths
 
 
-def _rank(row: Row) -> str:
-    if row.rank_low == row.rank_high:
-        return str(row.rank_low)
-    return f"{row.rank_low}{RANGE}{row.rank_high}"
-
-
 def _headings(row: Row) -> Line:
-    metric = f"{row.metric} %" if _in_percent(row) else row.metric
-    return tuple(name or metric for name in _COLUMNS)
-
-
-def _score(row: Row) -> str:
-    assert row.mean is not None
-    if row.ci95_low is None or row.ci95_high is None:
-        return _number(row.mean, row)
-    return f"{_number(row.mean, row)} ± {_number((row.ci95_high - row.ci95_low) / 2, row)}"
-
-
-def _number(value: float, row: Row) -> str:
-    if _in_percent(row):
-        return f"{100 * value:.2f}"
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:.4g}"  # noqa: PLR2004 - four digits
-
-
-def _in_percent(row: Row) -> bool:
-    return row.metric.endswith("accuracy")
-
-
-def _short(value: float) -> str:
-    """Three digits at least, no more after the point than they need."""
-    decimals = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3  # noqa: PLR2004
-    return f"{value:.{decimals}f}"
+    return tuple(name or metric_text(row) for name in _COLUMNS)
 
 
 def _text(text: str, style: str, *, plain: bool) -> Text:

@@ -69,6 +69,11 @@ class Compute:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
+    @property
+    def accelerator(self) -> str:
+        """The model of the graphics processor; empty on a CPU, and where the system is silent."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
+
     def wait(self) -> None:
         """Return when the device has finished what it was given."""
         if self.device.type != "cpu":

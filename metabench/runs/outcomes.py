@@ -12,6 +12,7 @@ from typing import Any
 import metabench
 from metabench.atomic import write_text
 from metabench.errors import InapplicableError, MetabenchError, UnavailableError
+from metabench.runs.hardware import cores, processor
 from metabench.runs.jobs import JobError, Outcome
 from metabench.runs.record import Failure, Record, Status
 from metabench.runs.store import Store
@@ -34,6 +35,8 @@ def provenance(task: CellTask, started: datetime, **more: Any) -> dict[str, Any]
         "torch": importlib.metadata.version("torch"),
         "numpy": importlib.metadata.version("numpy"),
         "platform": platform.platform(),
+        "processor": processor(),
+        "cores": cores(),
         "device": task.place.device,
         "precision": task.place.precision,
         "source": f"{task.source.distribution} {task.source.version}",

@@ -187,7 +187,7 @@ def _drafts_of_source(
         )
         for algorithm in algorithms:
             for encoder in encoders or [None] if algorithm.info.uses_encoder else [None]:
-                verdict = _verdict(info, encoder, algorithm.info)
+                verdict = first_verdict(info, encoder, algorithm.info)
                 for seed in seeds:
                     yield Draft(
                         part, encoder, algorithm, metric, tuple(others), protocol, seed, verdict
@@ -233,10 +233,19 @@ def _placed(
     return tuple(name for name in asked if name in own or name not in placed)
 
 
-def _verdict(
+def first_verdict(
     source: TaskSourceInfo, encoder: EncoderPart | None, learner: AlgorithmInfo
 ) -> Verdict | None:
-    """Decide what can be decided without loading anything."""
+    """Decide what can be decided without loading anything.
+
+    Args:
+        source: What is predicted from what.
+        encoder: The encoder, if there is one.
+        learner: The algorithm.
+
+    Returns:
+        Why the cell is not run; ``None`` if nothing speaks against it.
+    """
     if source.task_kind not in learner.task_kinds:
         kinds = ", ".join(learner.task_kinds)
         return Verdict("inapplicable", f"{learner.name} does {kinds}, not {source.task_kind}")
@@ -295,9 +304,9 @@ def resolve(draft: Draft, known: Knowledge, place: Place) -> Planned:
         encoder_digest = encoder.digest
     elif isinstance(encoder, Verdict):
         verdict = verdict or encoder
-    parts = _key_parts(draft, source_digest, encoder_digest, place)
+    parts = key_parts_of(draft, source_digest, encoder_digest, place.precision)
     task = CellTask(
-        cell=_cell(draft),
+        cell=cell_of(draft),
         key=digest_of(parts),
         key_parts=parts,
         source=draft.source,
@@ -325,8 +334,15 @@ def _feasible(source: Prepared, sampling: Sampling) -> Verdict | None:
     return None
 
 
-def _key_parts(draft: Draft, source: str, encoder: str, place: Place) -> dict[str, Any]:
-    """Everything that moves a score. What a descriptor says of a learner is used, so it counts."""
+def key_parts_of(draft: Draft, source: str, encoder: str, precision: str) -> dict[str, Any]:
+    """Return everything that moves a score. What a descriptor says of a learner is used: it counts.
+
+    Args:
+        draft: The cell.
+        source: The digest of the source's data.
+        encoder: The weights digest of a frozen encoder.
+        precision: Of the encoder's arithmetic.
+    """
     kind, coder, learner = draft.source.info, draft.encoder, draft.algorithm
     encoder_key = None
     if coder is not None:
@@ -346,7 +362,7 @@ def _key_parts(draft: Draft, source: str, encoder: str, place: Place) -> dict[st
         },
         "metric": draft.metric.key()
         | {"best": draft.metric.info.best, "chance": draft.metric.info.chance},
-        "precision": place.precision,
+        "precision": precision,
         "seed": draft.seed,
     }
     if draft.other_metrics:
@@ -354,7 +370,12 @@ def _key_parts(draft: Draft, source: str, encoder: str, place: Place) -> dict[st
     return parts
 
 
-def _cell(draft: Draft) -> Cell:
+def cell_of(draft: Draft) -> Cell:
+    """Return the cell as far as it is known before its test episodes are.
+
+    Args:
+        draft: The cell.
+    """
     source, encoder, learner = draft.source.info, draft.encoder, draft.algorithm
     metric, protocol = draft.metric.info, draft.protocol
     policy: Literal["trainable", "frozen", "none"] = "none"

@@ -68,11 +68,7 @@ def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
     store.sweep()
     lazy = LazyExecutor(lambda: session.executor(len(drafts)))
     try:
-        knowledge = session.known(drafts)
-        try_device(session, lazy, watcher)
-        prepare(session, drafts, knowledge, lazy, watcher)
-        planned = [resolve(draft, knowledge, session.place) for draft in drafts]
-        records, reused = _answer(session, planned, lazy, watcher)
+        records, reused = carry_out(session, drafts, lazy, watcher)
     finally:
         lazy.close()
     shown = records + _of_other_shards(session, everything, drafts)
@@ -87,6 +83,30 @@ def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
         tables=tuple(str(path) for path in written.paths),
     )
     return RunResult(records, reused, written)
+
+
+def carry_out(
+    session: Session, drafts: Sequence[Draft], executor: LazyExecutor, watcher: Watcher
+) -> tuple[list[Record], int]:
+    """Answer cells, from the store or by running them.
+
+    Args:
+        session: What the run starts from.
+        drafts: The cells.
+        executor: Carries out what is open.
+        watcher: Sees the run as it goes.
+
+    Returns:
+        The record of every cell, in order, and how many were answered before.
+
+    Raises:
+        MetabenchError: If the device does not exist, or the store cannot be written to.
+    """
+    knowledge = session.known(drafts)
+    try_device(session, executor, watcher)
+    prepare(session, drafts, knowledge, executor, watcher)
+    planned = [resolve(draft, knowledge, session.place) for draft in drafts]
+    return _answer(session, planned, executor, watcher)
 
 
 def report_problems(session: Session, watcher: Watcher) -> None:

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from metabench.atomic import write_bytes, write_text
 from metabench.errors import MetabenchError
 from metabench.leaderboard.evidence import Scored
+from metabench.runs.migrate import MIGRATIONS, ChangedError, migrate
 from metabench.runs.record import SCHEMA_VERSION, Cell, Record
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
@@ -28,9 +29,11 @@ LEFTOVER_SECONDS = 3600.0
 MAX_UNPACKED_BYTES = 2 * 1024**3
 """Largest content of a record's ``.npz``; a larger one was not written by metabench."""
 
+_MISPLACED = "lies under another cell's name"
 
-class _DamagedError(Exception):
-    """Why a record cannot be believed."""
+
+class DamagedError(Exception):
+    """Why a record cannot be believed; the text goes on from the name of its file."""
 
 
 class Store:
@@ -55,9 +58,7 @@ class Store:
 
     def path(self, cell: Cell, key: str) -> Path:
         """Return where a cell's record lies."""
-        encoder = re.sub(r"[^A-Za-z0-9._-]+", "_", cell.encoder)[-60:]
-        name = f"{cell.algorithm}--{encoder}--seed{cell.seed}--{key[:16]}.json"
-        return self.root / "records" / cell.source / cell.protocol / name
+        return self.root / "records" / cell.source / cell.protocol / record_name(cell, key)
 
     def put(self, record: Record, arrays: Arrays | None = None) -> Record:
         """Write a record, and its arrays before it: a record on disk is complete.
@@ -138,8 +139,8 @@ class Store:
         if not path.exists():  # made under another protocol name, see `get`
             path = next(iter(sorted(path.parent.parent.glob(f"*/{path.name}"))), path)
         try:
-            arrays = _arrays(path, record)
-        except _DamagedError as damage:
+            arrays = read_arrays(path, record)
+        except DamagedError as damage:
             raise MetabenchError(
                 f"the record of {record.cell.label} {damage}; run the same command again"
             ) from damage
@@ -157,25 +158,12 @@ class Store:
 
     def _read(self, path: Path, key: str | None = None) -> Record | None:
         try:
-            text = path.read_text("utf-8")
-            record = _parse(text)
-            self._check_place(path, record, key)
-            if record.status == "ok":
-                _arrays(path.with_suffix(".npz"), record)
+            return read_record(path, key)
         except FileNotFoundError:
             return None
-        except _DamagedError as damage:
+        except DamagedError as damage:
             self._quarantine(path, str(damage))
-        except (OSError, UnicodeDecodeError) as error:
-            self._quarantine(path, f"cannot be read ({error})")
-        else:
-            return record
-        return None
-
-    def _check_place(self, path: Path, record: Record, key: str | None) -> None:
-        expected = self.path(record.cell, record.key).name
-        if path.name != expected or (key is not None and record.key != key):
-            raise _DamagedError("lies under another cell's name")
+            return None
 
     def _quarantine(self, path: Path, why: str) -> None:
         """Set a record aside, with its scores, and remember the reason."""
@@ -191,35 +179,79 @@ class Store:
         self.quarantined.append(f"{path.name} {why}; {where}, and the cell counts as not run")
 
 
-def _parse(text: str) -> Record:
+def record_name(cell: Cell, key: str) -> str:
+    """Return the file name of a cell's record."""
+    encoder = re.sub(r"[^A-Za-z0-9._-]+", "_", cell.encoder)[-60:]
+    return f"{cell.algorithm}--{encoder}--seed{cell.seed}--{key[:16]}.json"
+
+
+def read_record(path: Path, key: str | None = None) -> Record:
+    """Read a record wherever it lies; that of an earlier layout comes in the present one.
+
+    Args:
+        path: The file; the scores of an ``ok`` record lie beside it.
+        key: The key that it must have, if a certain cell is looked for.
+
+    Raises:
+        DamagedError: If the record or its scores are torn, changed or of a newer layout.
+        FileNotFoundError: If there is no such file.
+    """
     try:
-        values = json.loads(text)
-        version = values.get("schema_version") if isinstance(values, dict) else SCHEMA_VERSION
-        if version != SCHEMA_VERSION:
-            raise _DamagedError(
-                f"has schema version {version!r}, and this metabench reads version {SCHEMA_VERSION}"
-            )
-        record = Record.model_validate(values)
-        intact = record.intact
-    except (ValidationError, ValueError, RecursionError):
-        raise _DamagedError("is torn: it is no complete record") from None
-    if not intact:
-        raise _DamagedError("was changed after it was written: its checksum differs")
+        record = _parsed(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise DamagedError(f"cannot be read ({error})") from error
+    if path.name != record_name(record.cell, record.key) or key not in {None, record.key}:
+        raise DamagedError(_MISPLACED)
+    if record.status == "ok":
+        read_arrays(path.with_suffix(".npz"), record)
     return record
 
 
-def _arrays(path: Path, record: Record) -> dict[str, npt.NDArray[np.generic]]:
-    """Return the arrays of an ``ok`` record, if they are those that were written."""
+def _parsed(text: str) -> Record:
+    try:
+        values = json.loads(text)
+        version = values.get("schema_version") if isinstance(values, dict) else SCHEMA_VERSION
+        if isinstance(version, int) and version in MIGRATIONS:
+            values = migrate(values)
+        elif version != SCHEMA_VERSION:
+            newer = isinstance(version, int) and version > SCHEMA_VERSION
+            raise DamagedError(
+                f"has schema version {version!r}, and this metabench reads version {SCHEMA_VERSION}"
+                + (": update metabench" if newer else "")
+            )
+        record = Record.model_validate(values)
+        intact = record.intact
+    except ChangedError:
+        intact = False
+    except (ValidationError, ValueError, RecursionError):
+        raise DamagedError("is torn: it is no complete record") from None
+    if not intact:
+        raise DamagedError("was changed after it was written: its checksum differs")
+    return record
+
+
+def read_arrays(path: Path, record: Record) -> dict[str, npt.NDArray[np.generic]]:
+    """Return the arrays of an ``ok`` record, if they are those that were written.
+
+    Args:
+        path: The ``.npz`` file.
+        record: The record beside it.
+
+    Raises:
+        DamagedError: If they are missing, or not what the record was written with.
+    """
     try:
         content = path.read_bytes()
     except OSError:
-        raise _DamagedError(f"lacks its scores {path.name}") from None
+        raise DamagedError(f"lacks its scores {path.name}") from None
     if hashlib.sha256(content).hexdigest() != record.scores_sha256:
-        raise _DamagedError(f"has damaged scores: the checksum of {path.name} differs")
+        raise DamagedError(f"has damaged scores: the checksum of {path.name} differs")
     try:
         return _unpacked(content)
     except Exception as error:  # whatever a forged archive makes the readers raise
-        raise _DamagedError(f"has unreadable scores {path.name} ({error})") from error
+        raise DamagedError(f"has unreadable scores {path.name} ({error})") from error
 
 
 def _unpacked(content: bytes) -> dict[str, npt.NDArray[np.generic]]:

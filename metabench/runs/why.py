@@ -117,17 +117,23 @@ def _explain(cell: Planned, records: list[Record], store: Store) -> Explanation:
     if not same:
         return Explanation(label, "missing", ("no record has this name",), key, None)
     newest = max(same, key=lambda record: str(record.provenance.get("finished", "")))
-    changes = tuple(_changes(newest.key_parts, task.key_parts))
+    changes = tuple(key_changes(newest.key_parts, task.key_parts))
     return Explanation(label, "stale", changes, key, newest)
 
 
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Name every part of a key that differs."""
+def key_changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Name every part of a cell key that differs.
+
+    Args:
+        old: The parts of one key.
+        new: Those of another.
+        prefix: Of the names of parts inside parts.
+    """
     for name in sorted({*old, *new}):
         before, after = old.get(name), new.get(name)
         part = f"{prefix}{name}"
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            yield from _changes(before, after, f"{part}.")
+            yield from key_changes(before, after, f"{part}.")
         elif part in KNOWN_ONCE_LOADED and before and not after:
             yield f"{part} may have changed: it was not loaded in this state of plugin and data"
         elif before != after:

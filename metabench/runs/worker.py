@@ -162,6 +162,7 @@ def _run(task: CellTask, store: Store, started: datetime, report: Report) -> Rec
                 started,
                 threads=torch.get_num_threads(),
                 device=str(built.problem.compute.device),
+                accelerator=built.problem.compute.accelerator,
             ),
             notes=task.notes,
         ),

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from metabench.errors import MetabenchError
-from metabench.runs.record import Cell, Failure, Record, digest_of
+from metabench.runs.migrate import MIGRATIONS
+from metabench.runs.record import SCHEMA_VERSION, Cell, Failure, Record, digest_of
 from metabench.runs.store import Store
 
 CELL = Cell(
@@ -125,7 +126,35 @@ def test_a_newer_layout_is_not_guessed_at(store, kept):
     path = path_of(store, kept)
     values = json.loads(path.read_text()) | {"schema_version": 3, "new": True}
     path.write_text(json.dumps(values))
-    assert lost(store, kept, "has schema version 3, and this metabench reads version 2")
+    said = "has schema version 3, and this metabench reads version 2: update metabench"
+    assert lost(store, kept, said)
+
+
+def as_version_1(kept):
+    """The text of a record as the first layout had it: without further metrics."""
+    body = {k: v for k, v in kept.body().items() if k != "other_metrics"} | {"schema_version": 1}
+    return json.dumps(body | {"checksum": digest_of(body)}, indent=1)
+
+
+def test_an_older_layout_is_read_and_its_file_stays(store, kept):
+    path = path_of(store, kept)
+    path.write_text(as_version_1(kept))
+    before = path.read_bytes()
+    assert list(store.scan()) == [kept]
+    assert store.get(kept.cell, kept.key) == kept
+    np.testing.assert_array_equal(store.scored(kept).scores, ARRAYS["scores"])
+    assert path.read_bytes() == before
+    assert store.quarantined == []
+
+
+def test_an_older_layout_that_was_changed_is_not_believed(store, kept):
+    path = path_of(store, kept)
+    path.write_text(as_version_1(kept).replace('"mean": 0.5', '"mean": 0.9'))
+    assert lost(store, kept, "changed after it was written")
+
+
+def test_every_older_layout_can_be_read():
+    assert set(MIGRATIONS) == set(range(1, SCHEMA_VERSION))
 
 
 def test_a_flipped_byte_in_the_scores(store, kept):
