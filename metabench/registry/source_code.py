@@ -126,14 +126,18 @@ def _reachable(package: _Package, start: str) -> set[Path]:
         files.add(file)
         if file.suffix == ".py":
             is_package = file.name == "__init__.py"
-            found = _imports(_content(file), module, is_package=is_package, whole=whole)
-            pending += [(name, True) for name in found]
+            for base, names in _imports(_content(file), module, is_package=is_package, whole=whole):
+                inside = [f"{base}.{name}" for name in names]
+                only_modules = bool(names) and all(map(package.locate, inside))
+                pending += [(base, not only_modules), *((name, True) for name in inside)]
     return files
 
 
 @functools.lru_cache(maxsize=1024)
-def _imports(source: bytes, module: str, *, is_package: bool, whole: bool) -> tuple[str, ...]:
-    """Name everything that a module may import; some of the names are no modules.
+def _imports(
+    source: bytes, module: str, *, is_package: bool, whole: bool
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Name everything that a module may import: modules, and what is taken from each.
 
     Args:
         source: The module's text.
@@ -145,18 +149,18 @@ def _imports(source: bytes, module: str, *, is_package: bool, whole: bool) -> tu
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return ()  # importing it says what is wrong
-    names: list[str] = []
+    found: list[tuple[str, tuple[str, ...]]] = []
     for node in _executed(tree, whole=whole):
         if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
+            found += [(alias.name, ()) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 parts = module.split(".")
                 kept = parts[: len(parts) - node.level + is_package]
                 base = ".".join((*kept, base)) if base else ".".join(kept)
-            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return tuple(names)
+            found.append((base, tuple(alias.name for alias in node.names)))
+    return tuple(found)
 
 
 def _executed(tree: ast.AST, *, whole: bool) -> Iterator[ast.AST]:
