@@ -11,7 +11,10 @@ from metabench.cli._settings import ConfiguredCommand
 from metabench.errors import UsageError
 
 
-@click.group("leaderboard", cls=LazyGroup, lazy={})
+COMMANDS = {"site": ("metabench.cli.site:site", "Write the static site of a store's tables.")}
+
+
+@click.group("leaderboard", cls=LazyGroup, lazy=COMMANDS)
 def leaderboard() -> None:
     """Build leaderboards from records, and compare them."""
 

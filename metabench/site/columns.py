@@ -41,16 +41,30 @@ _RESULTS: tuple[Json, ...] = (
 _OVERALL: tuple[Json, ...] = (
     {"key": "rank", "as": "whole", "label": "Rank"},
     {"key": "algorithm", "as": "name", "label": "Algorithm"},
-    {"key": "mean_rank", "as": "number", "digits": 2, "label": "Mean rank",
-     "title": "Over all blocks in which the learner was run"},
-    {"key": "normalized", "as": "spread", "label": "Normalised [95 %]", "digits": 3, "down": True,
-     "title": "Mean over domains; 0 is chance, 1 the best possible"},
+    {"key": "mean_rank", "as": "spread", "digits": 2, "label": "Mean rank", "ends": "mean_rank",
+     "title": "Over all blocks in which the learner was run, with its 95 % interval"},
+    {"key": "group_low", "as": "group", "label": "Tie group", "from": "medium",
+     "title": "Critical-difference groups: learners of a section that share none differ "
+     "significantly over the sources"},
+    {"key": "normalized", "as": "spread", "label": "Normalised", "digits": 2, "down": True,
+     "ends": "ci95",
+     "title": "Mean over domains with its 95 % interval; 0 is chance, 1 the best possible"},
     {"key": "coverage", "as": "coverage", "label": "Coverage", "from": "medium", "down": True,
      "title": "Cells with a number / applicable cells; without all of them there is no rank"},
+    {"key": "win_rate", "as": "percent", "label": "Wins %", "from": "wide", "down": True,
+     "title": "Share of all comparisons with another learner on a block won, ties half"},
+)  # fmt: skip
+
+_OVERALL_LAST: tuple[Json, ...] = (
+    {"key": "rank_complete_cases", "as": "whole", "label": "Complete", "from": "wider",
+     "title": "Rank over the blocks in which nobody is missing"},
+    {"key": "rank_worst_case", "as": "whole", "label": "Worst case", "from": "wider",
+     "title": "Rank if whoever is missing from a block were last in it"},
     {"key": "blocks", "as": "whole", "label": "Blocks", "from": "wider", "down": True},
 )  # fmt: skip
 
 _WITHIN_OVERALL = frozenset({
+    "mean_rank_low", "mean_rank_high", "group_high", "cells_unavailable",
     "encoder_policy", "ci95_low", "ci95_high", "cells_ok", "cells_applicable", "inductive",
     "plugin", "plugin_version",
 })  # fmt: skip
@@ -106,7 +120,7 @@ def overall_table(domains: Sequence[str]) -> Json:
             _LEARNERS,
             {"key": "plugin", "label": "Plugin"},
         ],
-        "grouped": False,
+        "grouped": True,
         "scored": "rank",
         "searched": _SEARCHED,
     }
@@ -122,13 +136,15 @@ def _overall_columns(domains: Sequence[str]) -> list[Json]:
     """The columns of the overall table, one per domain and per column it does not know of."""
     names = overall_columns(domains)
     per_domain = {f"normalized_{domain}": domain for domain in domains}
-    known = _WITHIN_OVERALL | {column["key"] for column in _OVERALL} | set(per_domain)
+    own = (*_OVERALL, *_OVERALL_LAST)
+    known = _WITHIN_OVERALL | {column["key"] for column in own} | set(per_domain)
     shown = [column for column in _OVERALL if column["key"] in names]
     shown += [
         {"key": key, "as": "heat", "label": domain, "digits": 2, "down": True, "from": "wide",
          "title": f"Normalised score on {domain}"}
         for key, domain in per_domain.items()
     ]  # fmt: skip
+    shown += [column for column in _OVERALL_LAST if column["key"] in names]
     return [*shown, *(_unknown(name) for name in names if name not in known)]
 
 

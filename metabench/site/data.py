@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,12 @@ Json = dict[str, Any]
 
 SIGNIFICANT = 7
 AUDIT_STATES = ("not audited", "passed", "violated")
+
+_POLICIES = {
+    "trainable": "Trainable encoders",
+    "frozen": "Frozen encoders",
+    "none": "No encoder",
+}
 
 _WORST_SHOWN = -0.5
 """Where the axis of a section's intervals ends at the latest, as a normalised score."""
@@ -88,10 +94,30 @@ def domain_part(
 
 
 def overall_part(rows: Sequence[OverallRow], domains: Sequence[str]) -> Json:
-    """Return the overall table; whatever columns it has."""
-    columns = overall_columns(domains)
-    values = [row.values() for row in rows]
-    return {"length": len(rows), "columns": packed(values, columns), "sections": []}
+    """Return the overall table, whatever columns it has; references come last."""
+    rows = sorted(rows, key=lambda row: row.encoder_policy == "none")
+    numbers: dict[str, int] = {}
+    values = []
+    for row in rows:
+        number = numbers.setdefault(row.encoder_policy, len(numbers))
+        values.append({**row.values(), "section": number})
+    counts = Counter(row.encoder_policy for row in rows)
+    sections = [
+        {
+            "name": policy,
+            "source": _POLICIES.get(policy, policy),
+            "protocol": "",
+            "facts": [f"{counts[policy]} learner{'s' * (counts[policy] != 1)}"],
+            "groups": max((_group(v) for v in values if v["encoder_policy"] == policy), default=0),
+        }
+        for policy in numbers
+    ]
+    columns = [*overall_columns(domains), "section"]
+    return {"length": len(rows), "columns": packed(values, columns), "sections": sections}
+
+
+def _group(values: Mapping[str, Any]) -> int:
+    return int(values.get("group_high") or 0)
 
 
 def audit_state(entry: Entry, audited: Audited) -> str:

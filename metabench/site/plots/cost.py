@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,7 @@ from metabench.site.plots.plot import (
     Plot,
     add_axes,
     blank,
-    spread_out,
+    free_places,
 )
 
 if TYPE_CHECKING:
@@ -111,7 +112,9 @@ def _draw(points: Sequence[Point], column: str, domain: str | None) -> Plot:
     axes.set_ylim(_WORST - 0.02, top + 0.12 * (top - _WORST))
     axes.set_xlabel(unit)
     axes.set_ylabel("normalised score")
-    axes.xaxis.set_major_locator(LogLocator(numticks=8))
+    decades = math.log10(max(costs) / min(costs))
+    subs = (1.0,) if decades > 2 else (1.0, 2.0, 5.0)  # noqa: PLR2004 - three ticks at least
+    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=12))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.minorticks_off()
     axes.grid(color=GRID, linewidth=1)
@@ -137,13 +140,13 @@ def _draw(points: Sequence[Point], column: str, domain: str | None) -> Plot:
         tips[f"dot-{number}"] = (
             f"{point.name} ({point.policy}): {point.score:.3f}, {point.cost:,.3g} {unit}"
         )
-    _label(axes, front, height)
+    _label(axes, front, width, height)
     where = "over all domains" if domain is None else f"on {domain}"
     kinds = sorted({point.policy for point in points})
     shapes = {"trainable": "circles: trainable encoder", "frozen": "squares: frozen",
               "none": "triangles: no encoder"}  # fmt: skip
     legend = ", ".join(shapes[kind] for kind in kinds if kind in shapes)
-    outside = f" {below} below {_WORST} are drawn at the lower edge." if below else ""
+    outside = f" Below \N{MINUS SIGN}{-_WORST}, at the lower edge: {below}." if below else ""
     return Plot(
         name=stem if domain is None else f"{stem}-{file_stem(domain)}",
         group=GROUP,
@@ -156,19 +159,28 @@ def _draw(points: Sequence[Point], column: str, domain: str | None) -> Plot:
     )
 
 
-def _label(axes: Axes, front: Sequence[Point], height: float) -> None:
-    """Name the front's points beside them, apart from each other."""
+def _label(axes: Axes, front: Sequence[Point], width: float, height: float) -> None:
+    """Name the front's points where there is room, those first that gain most on the one before."""
     low, high = axes.get_ylim()
     left, right = axes.get_xlim()
-    shown = [point for point in front if point.score >= _WORST]
-    wanted = [(point.score - low) / (high - low) * height + 9 for point in shown]
-    places = spread_out(wanted, 12.5, 4, height - 4)
-    for point, place in zip(shown, places, strict=True):
-        share = math.log(point.cost / left) / math.log(right / left)
-        late = share > 0.6  # noqa: PLR2004 - the name would not fit on the right
-        axes.annotate(
-            shortened(point.name, 22), (point.cost, point.score),
-            xytext=(-6 if late else 6, place - (point.score - low) / (high - low) * height),
-            textcoords="offset points", ha="right" if late else "left", va="center",
-            fontsize=10.5, color=INK,
-        )  # fmt: skip
+    before = [_WORST, *(point.score for point in front)]
+    gains = {id(point): point.score - last for point, last in zip(front, before, strict=False)}
+    shown = sorted((p for p in front if p.score >= _WORST), key=lambda p: -gains[id(p)])
+    places = [
+        (
+            math.log(point.cost / left) / math.log(right / left) * width,
+            (point.score - low) / (high - low) * height,
+        )
+        for point in shown
+    ]
+    names = [shortened(point.name, 22) for point in shown]
+    corners = sorted(places)
+    steps = [corner for (_, y), (x, to_y) in pairwise(corners) for corner in ((x, y), (x, to_y))]
+    steps = [*corners[:1], *steps, *((width, y) for _, y in corners[-1:])]
+    free = free_places(places, names, width, height, steps)
+    for name, place in zip(names, free, strict=True):
+        if place is not None:
+            axes.text(
+                place[0] / width, place[1] / height, name, transform=axes.transAxes,
+                ha="left", va="center_baseline", fontsize=10.5, color=INK,
+            )  # fmt: skip

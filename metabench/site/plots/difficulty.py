@@ -39,7 +39,8 @@ def difficulty_plots(tables: Tables) -> Iterator[Plot]:
     """Draw one figure per block: rows on the same episodes."""
     blocks: dict[BlockKey, list[Entry]] = defaultdict(list)
     for entry in tables.entries:
-        if entry.block is not None and entry.evidence.chance != entry.evidence.best:
+        learns = entry.evidence.cell.encoder_policy != "none"
+        if entry.block is not None and learns and entry.evidence.chance != entry.evidence.best:
             blocks[entry.block].append(entry)
     names: dict[str, int] = defaultdict(int)
     for entries in blocks.values():
@@ -95,7 +96,8 @@ def _draw(entries: Sequence[Entry], scores: FloatArray, name: str) -> Plot:
     across = np.linspace(0, 100, ordered.shape[1])
     keep = np.unique(np.linspace(0, len(across) - 1, min(_DRAWN, len(across))).astype(int))
     best = int(np.argmax([entry.row.normalized or -np.inf for entry in entries]))
-    low, q1, middle, q3, high = np.quantile(ordered, [0.1, 0.25, 0.5, 0.75, 0.9], axis=0)[:, keep]
+    quantiles = np.quantile(ordered, [0.1, 0.25, 0.5, 0.75, 0.9], axis=0)
+    low, q1, middle, q3, high = (_smooth(quantile)[keep] for quantile in quantiles)
     x = across[keep]
     axes.fill_between(x, low, high, color=BAND_SOFT, linewidth=0)
     axes.fill_between(x, q1, q3, color=BAND, linewidth=0)
@@ -103,7 +105,7 @@ def _draw(entries: Sequence[Entry], scores: FloatArray, name: str) -> Plot:
     axes.plot(x, _smooth(ordered[best])[keep], color=LINES[1], linewidth=1.75)
     axes.axhline(0, color=CONTROL, linewidth=1, linestyle=(0, (4, 3)))
     axes.set_xlim(0, 100)
-    axes.set_ylim(max(_WORST, float(scores.min())) - 0.03, min(1.03, float(scores.max()) + 0.05))
+    axes.set_ylim(min(0.0, float(low.min())) - 0.05, 1.03)
     axes.set_xlabel("episodes from hard to easy, %")
     axes.set_ylabel("normalised score")
     axes.grid(axis="y", color=GRID, linewidth=1)
@@ -116,7 +118,7 @@ def _draw(entries: Sequence[Entry], scores: FloatArray, name: str) -> Plot:
         group=GROUP,
         title=f"{row.source}, {row.protocol}",
         caption=f"Black: the median of {len(entries)} rows, shaded: the middle half and the middle 80 %. "
-        f"Orange: {shortened(learner, 60)}, the best, smoothed. {_shares(scores)}".strip(),
+        f"Orange: {shortened(learner, 60)}, the best. All smoothed over a tenth of the episodes. {_shares(scores)}".strip(),
         domain=row.domain,
         figure=figure,
     )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 GROUP = "Algorithm by source"
 
 _CELL_WIDTH, _CELL_HEIGHT, _LABELS, _GAP = 36.0, 16.0, 152.0, 6.0
-_LETTER = 4.9
+_LETTER = 5.9
 _DARK_STEPS = frozenset("789")
 
 Source = tuple[str, str]
@@ -81,16 +81,16 @@ def _draw(
     values: Sequence[Sequence[float | str]],
 ) -> Plot:
     names = [shortened(source, 20) for _, source in sources]
-    top = 30 + _LETTER * max(map(len, names))
+    top = 38 + _LETTER * max(map(len, names))
     lefts, right = _columns(sources)
-    height = top + _CELL_HEIGHT * len(rows) + 6
-    figure = blank(_LABELS + right + 16, height)
-    axes = add_axes(figure, _LABELS, top, right, _CELL_HEIGHT * len(rows))
+    middles = _middles(rows)
+    tall = middles[-1] + _CELL_HEIGHT / 2
+    figure = blank(_LABELS + right + 16, top + tall + 6)
+    axes = add_axes(figure, _LABELS, top, right, tall)
     axes.set_xlim(0, right)
-    axes.set_ylim(_CELL_HEIGHT * len(rows), 0)
+    axes.set_ylim(tall, 0)
     axes.spines[:].set_visible(False)
     axes.set_xticks([])
-    middles = [_CELL_HEIGHT * (position + 0.5) for position in range(len(rows))]
     labels = [shortened(row.algorithm, 22) + ("" if row.inductive else " †") for row in rows]
     axes.set_yticks(middles, labels)
     axes.tick_params(axis="y", length=0, pad=6, labelcolor=INK, labelsize=11)
@@ -99,7 +99,7 @@ def _draw(
             left + _CELL_WIDTH / 2 + 3, -5, name, rotation=90, ha="center", va="bottom",
             fontsize=10, color=INK,
         )  # fmt: skip
-    _write_domains(axes, sources, lefts, -(top - 12))
+    _write_domains(axes, sources, lefts, -(top - 22))
     tips = {}
     for position, row in enumerate(rows):
         for left, (_, source), value in zip(lefts, sources, values[position], strict=True):
@@ -112,7 +112,7 @@ def _draw(
         title=f"Normalised score with {policy} encoders",
         caption=(
             "In hundredths: 0 is chance, 100 the best possible, orange is below chance; mean over "
-            "protocols and encoders. Empty: the learner does not apply. ×: a cell is missing. "
+            "protocols and encoders. Empty: the learner does not apply. ×: a cell is missing; such learners, and references, stand apart below. "
             "† transductive."
         ),
         domain=None,
@@ -131,6 +131,19 @@ def _columns(sources: Sequence[Source]) -> tuple[list[float], float]:
         lefts.append(left)
         left += _CELL_WIDTH
     return lefts, left
+
+
+def _middles(rows: Sequence[OverallRow]) -> list[float]:
+    """Middles of the rows; those with a rank, without one, and of references a little apart."""
+    middles: list[float] = []
+    top = 0.0
+    for position, row in enumerate(rows):
+        before = rows[position - 1] if position else row
+        if (row.rank is None) != (before.rank is None) or row.encoder_policy != before.encoder_policy:
+            top += _GAP
+        middles.append(top + _CELL_HEIGHT / 2)
+        top += _CELL_HEIGHT
+    return middles
 
 
 def _write_domains(

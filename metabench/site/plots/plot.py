@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -35,6 +36,7 @@ CLASSES: Mapping[str, str] = {
 SIZE = 11.0
 SMALL = 10.0
 WIDTH = 420
+_LETTER = 6.2
 STYLE: Mapping[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": SIZE,
@@ -101,9 +103,59 @@ def add_axes(figure: Figure, left: float, top: float, width: float, height: floa
 
 def heat_step(value: float) -> str:
     """Return the step of a normalised score; the pages' script has the same steps."""
-    if value < 0:
+    if value <= -0.005:  # noqa: PLR2004 - what is shown as 0 is coloured as 0
         return "n3" if value < -0.25 else "n2" if value < -0.05 else "n1"  # noqa: PLR2004
-    return str(min(9, int(value * 10 + 1e-9)))
+    return str(max(0, min(9, int(value * 10 + 1e-9))))
+
+
+def free_places(
+    points: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    width: float,
+    height: float,
+    steps: Sequence[tuple[float, float]] = (),
+) -> list[tuple[float, float] | None]:
+    """Find room for the names of points, the first ones first.
+
+    Args:
+        points: Across and up, in points.
+        names: What is written beside each.
+        width: Of the room.
+        height: Of the room.
+        steps: Corners of a line that no name may cross.
+
+    Returns:
+        For each the left and the middle of its text, or ``None`` where there is no room.
+    """
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in points]
+    for (x, y), (to_x, to_y) in pairwise(steps):
+        taken.append((min(x, to_x) - 1, min(y, to_y) - 1, max(x, to_x) + 1, max(y, to_y) + 1))
+    found: list[tuple[float, float] | None] = []
+    for (x, y), name in zip(points, names, strict=True):
+        wide = _LETTER * len(name)
+        choices = [
+            (x + 3, y + 11), (x - wide - 3, y + 11), (x - wide / 2, y + 13), (x + 7, y),
+            (x + 5, y - 11), (x - 7 - wide, y), (x - wide - 3, y - 11), (x - wide / 2, y - 13),
+        ]  # fmt: skip
+        boxes = [(left, up - 6, left + wide, up + 6) for left, up in choices]
+        place = next(
+            (
+                number
+                for number, box in enumerate(boxes)
+                if box[0] >= 0 and box[2] <= width and box[1] >= 0 and box[3] <= height
+                and not any(_meet(box, other) for other in taken)
+            ),
+            None,
+        )  # fmt: skip
+        found.append(None if place is None else choices[place])
+        if place is not None:
+            taken.append(boxes[place])
+    return found
+
+
+def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
+    across = one[0] < other[2] and other[0] < one[2]
+    return across and one[1] < other[3] and other[1] < one[3]
 
 
 def spread_out(wanted: list[float], gap: float, low: float, high: float) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -49,7 +48,7 @@ def tie_groups(rows: Sequence[OverallRow]) -> list[tuple[int, int]]:
         First and last position of every group of two or more that no other group holds; none if
         the table has no column of critical-difference groups.
     """
-    members: dict[str, list[int]] = defaultdict(list)
+    members: dict[int, list[int]] = defaultdict(list)
     for position, row in enumerate(rows):
         for name in _groups_of(row):
             members[name].append(position)
@@ -63,10 +62,15 @@ def tie_groups(rows: Sequence[OverallRow]) -> list[tuple[int, int]]:
     ]
 
 
-def _groups_of(row: OverallRow) -> list[str]:
+def _groups_of(row: OverallRow) -> range:
+    first, last = _numbers(row, "group_low", "group_high")
+    return range(int(first), int(last) + 1) if first is not None and last is not None else range(0)
+
+
+def _numbers(row: OverallRow, *columns: str) -> tuple[float | None, ...]:
     values = row.values()
-    column = next((name for name in values if name.startswith("cd_group")), None)
-    return re.findall(r"[\w-]+", str(values[column])) if column and values[column] else []
+    found = (values.get(column) for column in columns)
+    return tuple(v if isinstance(v, int | float) else None for v in found)
 
 
 def _draw(policy: str, rows: Sequence[OverallRow]) -> Plot:
@@ -77,7 +81,8 @@ def _draw(policy: str, rows: Sequence[OverallRow]) -> Plot:
     axes = add_axes(figure, _LABELS, _TOP, WIDTH - _LABELS - right, _ROW * len(rows))
     ranks = [row.mean_rank or 0.0 for row in rows]
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlim(min(1.0, min(ranks)) - 0.3, max(ranks) + 0.3)
+    shown = [end for row in rows for end in _numbers(row, "mean_rank_high") if end is not None]
+    axes.set_xlim(0.7, max([*ranks, *shown]) + 0.3)
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
     axes.set_xlabel("mean rank, smaller is better")
@@ -92,6 +97,9 @@ def _draw(policy: str, rows: Sequence[OverallRow]) -> Plot:
         axes.plot([axes.get_xlim()[0], ranks[position]], [position] * 2, color=GRID, linewidth=1)
         colour = LINES[0] if row.inductive else LINES[1]
         marker = "o" if row.inductive else "D"
+        ends = _numbers(row, "mean_rank_low", "mean_rank_high")
+        if None not in ends:
+            axes.plot(ends, [position] * 2, color=colour, linewidth=2, alpha=0.45)
         (dot,) = axes.plot(
             [ranks[position]], [position], marker, color=colour, markersize=5.5, clip_on=False
         )
@@ -110,11 +118,13 @@ def _draw(policy: str, rows: Sequence[OverallRow]) -> Plot:
         if lanes
         else ""
     )
+    intervals = ", with 95 % intervals" if shown else ""
     return Plot(
         name=f"critical-difference-{policy}",
         group=GROUP,
         title=f"Mean rank with {policy} encoders" if policy != "none" else "Mean rank",
-        caption=f"Over the blocks that a learner was run in. Diamonds and † are transductive. {ties}".strip(),
+        caption=f"Over the blocks that a learner was run in{intervals}. Diamonds and † are "
+        f"transductive. {ties}".strip(),
         domain=None,
         figure=figure,
         tips=tips,

@@ -77,7 +77,8 @@ def _draw(place: Sequence[str], curves: Mapping[str, Curve], *, higher_is_better
         number = named.index(name)
         for x, row in zip(across, curve, strict=True):
             if row.ci95_low is not None and row.ci95_high is not None:
-                ends = [factor * row.ci95_low, factor * row.ci95_high]
+                both = (row.ci95_low, row.ci95_high)
+                ends = [factor * _shown(end, row, higher_is_better) for end in both]
                 axes.plot([x, x], ends, color=LINES[number], linewidth=1.5, alpha=0.6)
         axes.plot(
             across, means, marker=_MARKERS[number], markersize=4.5, color=LINES[number],
@@ -85,7 +86,12 @@ def _draw(place: Sequence[str], curves: Mapping[str, Curve], *, higher_is_better
         )  # fmt: skip
     _finish(axes, shots, [row for curve in curves.values() for row in curve], factor)
     axes.set_ylabel(f"{metric} %" if factor > 1 else metric)
-    _name(axes, {name: curves[name][-1] for name in named}, positions, factor, height)
+    last = {name: curves[name][-1] for name in named}
+    ends = {
+        name: (positions[int(row.shot)], factor * _shown(row.mean, row, higher_is_better))
+        for name, row in last.items()
+    }
+    _name(axes, ends, height)
     setting = f"{way}-way" if family.endswith("w") else "fixed tasks"
     tail = "" if higher_is_better else " Smaller is better."
     return Plot(
@@ -104,13 +110,14 @@ def _last(curve: Curve) -> float:
     return float("-inf") if score is None else score
 
 
-def _shown(mean: float | None, row: Row, higher_is_better: bool) -> float:  # noqa: FBT001
-    """The mean, or the worst value that is drawn: one failure must not flatten all others."""
-    assert mean is not None
-    if row.normalized is None or row.normalized >= _WORST:
-        return mean
-    size = abs((mean - row.chance) / row.normalized)
-    return row.chance + _WORST * size * (1 if higher_is_better else -1)
+def _shown(value: float | None, row: Row, higher_is_better: bool) -> float:  # noqa: FBT001
+    """The value, or the worst that is drawn: one failure must not flatten all others."""
+    assert value is not None
+    assert row.mean is not None
+    if not row.normalized:
+        return value
+    worst = row.chance + _WORST * (row.mean - row.chance) / row.normalized
+    return max(value, worst) if higher_is_better else min(value, worst)
 
 
 def _finish(axes: Axes, shots: Sequence[int], rows: Sequence[Row], factor: float) -> None:
@@ -125,22 +132,18 @@ def _finish(axes: Axes, shots: Sequence[int], rows: Sequence[Row], factor: float
     )  # fmt: skip
 
 
-def _name(
-    axes: Axes, last: Mapping[str, Row], positions: Mapping[int, int], factor: float, height: float
-) -> None:
+def _name(axes: Axes, ends: Mapping[str, tuple[float, float]], height: float) -> None:
     low, high = axes.get_ylim()
-    ends = [(factor * (row.mean or 0) - low) / (high - low) * height for row in last.values()]
-    places = spread_out(ends, 13, 4, height - 4)
-    for number, (name, row) in enumerate(last.items()):
-        x, y = positions[int(row.shot)], factor * (row.mean or 0)
+    wanted = [(y - low) / (high - low) * height for _, y in ends.values()]
+    places = spread_out(wanted, 13, 4, height - 4)
+    for number, (name, (x, y)) in enumerate(ends.items()):
+        away = places[number] - wanted[number]
         axes.annotate(
-            shortened(name, 19), (x, y), xytext=(16, places[number] - ends[number]),
-            textcoords="offset points", va="center", fontsize=10.5, color=INK,
-            annotation_clip=False,
+            shortened(name, 19), (x, y), xytext=(16, away), textcoords="offset points",
+            va="center", fontsize=10.5, color=INK, annotation_clip=False,
         )  # fmt: skip
         axes.annotate(
-            "", (x, y), xytext=(14, places[number] - ends[number]), textcoords="offset points",
-            annotation_clip=False,
+            "", (x, y), xytext=(14, away), textcoords="offset points", annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": LINES[number], "linewidth": 1, "shrinkB": 3,
                         "shrinkA": 0},
         )  # fmt: skip

@@ -43,16 +43,16 @@ const metabench = (() => {
     return signed(Number(text) === 0 ? (0).toFixed(digits) : text);
   }
 
-  /* Four digits: enough for errors, whatever their size. */
-  function compact(value) {
-    const size = Math.abs(value);
-    if (size !== 0 && (size >= 1e5 || size < 1e-4)) return signed(value.toExponential(2));
-    return fixed(value, size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : size >= 1 ? 3 : 4);
+  /* Four digits after the point for errors near 1, fewer for large ones; the spread as many. */
+  function compact(value, like = value) {
+    const size = Math.abs(like);
+    if (size >= 1e5 || (size !== 0 && size < 1e-3)) return signed(value.toExponential(2));
+    return fixed(value, size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : size >= 2 ? 3 : 4);
   }
 
   const brief = (value) =>
-    value >= 100 ? grouped.format(value) : fixed(value, value >= 10 ? 1 : value >= 1 ? 2 : 3);
-  const scored = (value, percent) => (percent ? fixed(100 * value, 2) : compact(value));
+    value === 0 ? "0" : value >= 100 ? grouped.format(value) : fixed(value, value >= 10 ? 1 : value >= 1 ? 2 : 3);
+  const scored = (value, percent, like) => (percent ? fixed(100 * value, 2) : compact(value, like));
   const known = (value) => value !== null && value !== undefined && value !== "";
 
   // ---- addresses -----------------------------------------------------------------------------
@@ -81,7 +81,7 @@ const metabench = (() => {
         const into = columns[name];
         for (let i = 0; i < part.length; i += 1) {
           let value = null;
-          if (column) value = column.values ? column.values[column.index[i]] : column[i];
+          if (column) value = Array.isArray(column) ? column[i] : column.values[column.index[i]];
           into.push(name === "section" && value !== null ? value + sections.length : value);
         }
       }
@@ -109,6 +109,10 @@ const metabench = (() => {
       this.orders = new Map();
       this.buildControls();
       this.readAddress();
+      const narrow = matchMedia("(max-width: 43.99rem)");
+      const fold = () => { root.querySelector("[data-folded]").open = !narrow.matches; };
+      if (!location.hash) fold();
+      narrow.addEventListener("change", fold);
       this.update();
       this.more.addEventListener("click", () => this.append(this.order.length));
       addEventListener("hashchange", () => {
@@ -135,9 +139,8 @@ const metabench = (() => {
 
     identity(row) {
       const section = this.section(row);
-      const first = section ? section.name : this.value("encoder_policy", row);
-      const middle = section ? `/${this.value("encoder", row)}` : "";
-      return `${first}${middle}/${this.value("algorithm", row)}`;
+      const encoder = this.value("encoder", row);
+      return `${section.name}/${encoder === null ? "" : `${encoder}/`}${this.value("algorithm", row)}`;
     }
 
     // -- filters
@@ -397,9 +400,12 @@ const metabench = (() => {
     }
 
     heading(section) {
-      const metric = section.percent ? `${section.metric} %` : section.metric;
-      const way = section.higher ? "" : ", smaller is better";
-      const facts = [...section.facts, `${metric}${way}`, `chance ${scored(section.chance, section.percent)}`];
+      const facts = [...section.facts];
+      if (section.metric) {
+        const metric = section.percent ? `${section.metric} %` : section.metric;
+        const way = section.higher ? "" : ", smaller is better";
+        facts.push(`${metric}${way}`, `chance ${scored(section.chance, section.percent)}`);
+      }
       if (section.blocks > 1) facts.push(`${section.blocks} blocks ranked apart`);
       return element(
         "tr",
@@ -439,7 +445,10 @@ const metabench = (() => {
           this.fillName(cell, row);
           return;
         case "ties":
-          fillTies(cell, value, this.value("rank_high", row), section);
+          fillTies(cell, value, this.value("rank_high", row), section.ranked);
+          return;
+        case "group":
+          fillTies(cell, value, this.value("group_high", row), section.groups);
           return;
         case "score":
           this.fillScore(cell, value, row, section);
@@ -452,6 +461,7 @@ const metabench = (() => {
           return;
         case "coverage":
           cell.append(`${this.value("cells_ok", row)}/${this.value("cells_applicable", row)}`);
+          this.sayUnavailable(cell, row);
           if (this.value("cells_ok", row) < this.value("cells_applicable", row)) cell.classList.add("warn");
           return;
         default:
@@ -479,7 +489,7 @@ const metabench = (() => {
       const identity = this.identity(row);
       const here = `index.html#row=${encodeURIComponent(identity)}`;
       cell.append(element("a", { class: "permalink", href: here, "aria-label": `Link to this row, ${name}` }, "#"));
-      cell.append(element("span", { class: "second always" }, this.value("encoder_policy", row)));
+      if (!this.grouped) cell.append(element("span", { class: "second always" }, this.value("encoder_policy", row)));
     }
 
     marks(cell, row) {
@@ -491,6 +501,11 @@ const metabench = (() => {
         const title = `audit ${audited}`;
         cell.append(element("span", { class: `mark ${audited}`, "aria-hidden": "true", title }, AUDITED[audited]), unseen(` ${title}`));
       }
+    }
+
+    sayUnavailable(cell, row) {
+      const missing = this.value("cells_unavailable", row);
+      if (missing) cell.append(element("span", { class: "spread", title: `${missing} cells lacked data or a dependency` }, ` +${missing}?`));
     }
 
     fillScore(cell, value, row, section) {
@@ -505,19 +520,20 @@ const metabench = (() => {
       const high = this.value("ci95_high", row);
       cell.append(scored(value, section.percent));
       if (known(low) && known(high)) {
-        cell.append(element("span", { class: "spread" }, ` ± ${scored((high - low) / 2, section.percent)}`));
+        cell.append(element("span", { class: "spread" }, ` ± ${scored((high - low) / 2, section.percent, value)}`));
       }
     }
 
     fillSpread(cell, value, row, column) {
       if (!known(value)) {
-        cell.append(element("span", { class: "status" }, "incomplete"));
+        cell.append(element("span", { class: "status" }, "incomplete"), " ", element("span", { class: "aligned" }));
         return;
       }
-      const low = this.value("ci95_low", row);
-      const high = this.value("ci95_high", row);
+      const low = this.value(`${column.ends}_low`, row);
+      const high = this.value(`${column.ends}_high`, row);
       cell.append(fixed(value, column.digits));
-      if (known(low)) cell.append(element("span", { class: "spread" }, ` [${fixed(low, 2)}, ${fixed(high, 2)}]`));
+      const ends = known(low) ? `[${fixed(low, 2)}, ${fixed(high, 2)}]` : "";
+      cell.append(" ", element("span", { class: "spread aligned" }, ends));
     }
 
     interval(row, section) {
@@ -541,13 +557,13 @@ const metabench = (() => {
     }
   }
 
-  function fillTies(cell, low, high, section) {
+  function fillTies(cell, low, high, all) {
     if (!known(low)) {
       cell.append("–");
       return;
     }
     cell.append(element("span", { class: "rank" }, low === high ? String(low) : `${low}–${high}`));
-    const count = Math.max(section.ranked, high);
+    const count = Math.max(all, high);
     const picture = drawn("svg", { viewBox: `0 0 ${count} 1`, preserveAspectRatio: "none", class: "ties", "aria-hidden": "true" });
     picture.append(drawn("rect", { x: 0, y: 0.4, width: count, height: 0.2, class: "axis" }));
     picture.append(drawn("rect", { x: low - 1, y: 0, width: high - low + 1, height: 1, class: "range" }));
@@ -563,6 +579,7 @@ const metabench = (() => {
     else if (typeof value === "boolean") cell.append(value ? "yes" : "no");
     else if (column.as === "whole") cell.append(grouped.format(value));
     else if (column.as === "short") cell.append(brief(value));
+    else if (column.as === "percent") cell.append(fixed(100 * value, 1));
     else if (column.as === "any") cell.append(Number.isInteger(value) ? grouped.format(value) : compact(value));
     else cell.append(fixed(value, column.digits));
     if (column.as === "heat") cell.classList.add(`heat-${step(value)}`);
@@ -570,8 +587,8 @@ const metabench = (() => {
 
   /* The steps of the heat map: three below chance, ten above. */
   function step(value) {
-    if (value < 0) return value < -0.25 ? "n3" : value < -0.05 ? "n2" : "n1";
-    return String(Math.min(9, Math.floor(value * 10)));
+    if (value <= -0.005) return value < -0.25 ? "n3" : value < -0.05 ? "n2" : "n1";
+    return String(Math.max(0, Math.min(9, Math.floor(value * 10 + 1e-9))));
   }
 
   // ---- the page of a row ---------------------------------------------------------------------
@@ -635,6 +652,8 @@ const metabench = (() => {
       element("a", { href: section.page }, isolated(values.domain)),
       " / ",
       element("a", { href: `${section.page}#row=${encodeURIComponent(identity)}` }, "row in its table"),
+      " / ",
+      element("a", { href: `results.html#find=${encodeURIComponent(values.algorithm)}` }, "all rows of this algorithm"),
     );
     const title = element("h1", {}, isolated(values.algorithm));
     if (!values.inductive) title.append(element("span", { class: "tag" }, "transductive"));
@@ -758,7 +777,7 @@ const metabench = (() => {
     const most = Math.max(...counts);
     const metric = section.percent ? `${values.metric} %` : values.metric;
     const unit = row.unit === "tasks" ? "tasks" : "episodes";
-    const chart = new Chart(`Histogram of ${metric} per ${unit}`, [low * factor, high * factor], [0, most], [`${metric} of one of the ${unit}`, unit]);
+    const chart = new Chart(`Histogram of ${metric} per ${unit}`, [low * factor, high * factor], [0, most * 1.12], [`${metric} of one of the ${unit}`, unit]);
     const size = ((high - low) * factor) / counts.length;
     counts.forEach((count, i) => {
       const [x, y] = chart.at(low * factor + i * size, count);
@@ -769,9 +788,10 @@ const metabench = (() => {
     });
     for (const [value, kind, text] of [[values.chance, "chance", "chance"], [values.mean, "mean", "mean"]]) {
       if (value < low || value > high) continue;
-      const [x, y] = chart.at(value * factor, most);
+      const [x, y] = chart.at(value * factor, chart.y[1]);
+      const late = x > chart.left + 0.6 * chart.width;
       chart.add("line", { x1: x, x2: x, y1: y, y2: y + chart.height, class: kind });
-      chart.add("text", { x: x + 3, y: y + 10, class: "label" }, text);
+      chart.add("text", { x: late ? x - 4 : x + 4, y: y + 9, "text-anchor": late ? "end" : "start", class: "label" }, text);
     }
     const outside = below + above ? ` ${below + above} further out are not shown.` : "";
     return figure(chart.picture, `Score of each of the ${unit}, all seeds.${outside}`);
