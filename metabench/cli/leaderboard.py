@@ -10,7 +10,6 @@ from metabench.cli._common import LazyGroup
 from metabench.cli._settings import ConfiguredCommand
 from metabench.errors import UsageError
 
-
 COMMANDS = {"site": ("metabench.cli.site:site", "Write the static site of a store's tables.")}
 
 

@@ -1,1 +1,1 @@
-"""The static site and the figures: tables made by `metabench.leaderboard`, for people to look at."""
+"""The static site and the figures: leaderboards for people to look at."""

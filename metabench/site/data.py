@@ -1,4 +1,4 @@
-"""Tables as the pages' script reads them: JavaScript files, for a page on disk may fetch nothing."""
+"""Tables as the pages read them: scripts, for a page on disk may fetch nothing."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def domain_part(
     entries: Sequence[Entry], places: Mapping[Place, str], audited: Audited, columns: Iterable[str]
 ) -> Json:
     """Return the rows of one domain with the sections they stand in."""
-    rows, sections, numbers = [], [], {}
+    rows: list[Json] = []
+    sections: list[Json] = []
+    numbers: dict[Place, int] = {}
     for place, members in _sections(entries).items():
         numbers[place] = len(sections)
         sections.append({"name": places[place], **_section(members)})
@@ -184,7 +186,7 @@ def _axis(ranked: Sequence[Entry]) -> tuple[float, float]:
         if known:
             ends.append((min(known), max(known)))
     low = max(min(end for end, _ in ends), _WORST_SHOWN)
-    high = max(max(end for _, end in ends), low + 0.01)
+    high = max(*(end for _, end in ends), low + 0.01)
     if not ranked:
         return 0.0, 1.0
     chance, best = ranked[0].evidence.chance, ranked[0].evidence.best

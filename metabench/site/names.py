@@ -1,4 +1,4 @@
-"""Names of rows, blocks and files: stable, so that a link to a row still works in the next build."""
+"""Names of rows and files: stable, so that a link to a row outlives a build."""
 
 from __future__ import annotations
 

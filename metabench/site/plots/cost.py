@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -65,19 +65,20 @@ def cost_plots(tables: Tables, overall: Sequence[OverallRow]) -> Iterator[Plot]:
         if row.normalized is not None
     }
     by_domain = {
-        domain: {
-            (row.encoder_policy, row.algorithm): row.by_domain.get(domain) for row in overall
-        }
+        domain: {(row.encoder_policy, row.algorithm): row.by_domain.get(domain) for row in overall}
         for domain in tables.domains
     }
-    for domain, found in ((None, scores), *by_domain.items()):
+    pages: list[tuple[str | None, Mapping[tuple[str, str], float | None]]]
+    pages = [(None, scores), *by_domain.items()]
+    for domain, found in pages:
         for column in COSTS:
             points = []
             for name, score in found.items():
                 of = [e for e in entries[name] if domain is None or e.row.domain == domain]
                 cost = _mean_cost(of, column)
                 if score is not None and cost is not None:
-                    points.append(Point(*name, cost, score, all(e.row.inductive for e in of)))
+                    inductive = all(e.row.inductive for e in of)
+                    points.append(Point(name[0], name[1], cost, score, inductive))
             if len(points) > 1:
                 yield _draw(points, column, domain)
 

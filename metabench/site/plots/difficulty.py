@@ -89,9 +89,7 @@ def variance_shares(scores: FloatArray) -> tuple[float, float, float] | None:
 
 def _draw(entries: Sequence[Entry], scores: FloatArray, name: str) -> Plot:
     figure = blank(WIDTH, _HEIGHT)
-    axes = add_axes(
-        figure, _LEFT, _TOP, WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-    )
+    axes = add_axes(figure, _LEFT, _TOP, WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM)
     ordered = scores[:, np.argsort(np.median(scores, axis=0), kind="stable")]
     across = np.linspace(0, 100, ordered.shape[1])
     keep = np.unique(np.linspace(0, len(across) - 1, min(_DRAWN, len(across))).astype(int))
@@ -117,8 +115,9 @@ def _draw(entries: Sequence[Entry], scores: FloatArray, name: str) -> Plot:
         name=name,
         group=GROUP,
         title=f"{row.source}, {row.protocol}",
-        caption=f"Black: the median of {len(entries)} rows, shaded: the middle half and the middle 80 %. "
-        f"Orange: {shortened(learner, 60)}, the best. All smoothed over a tenth of the episodes. {_shares(scores)}".strip(),
+        caption=f"Black: the median of {len(entries)} rows, shaded: the middle half and the middle "
+        f"80 %. Orange: {shortened(learner, 60)}, the best. All smoothed over a tenth of the "
+        f"episodes. {_shares(scores)}".strip(),
         domain=row.domain,
         figure=figure,
     )
@@ -138,4 +137,6 @@ def _shares(scores: FloatArray) -> str:
     if shares is None:
         return ""
     rows, episodes, rest = (f"{100 * share:.0f} %" for share in shares)
-    return f"Of the variance, {rows} lies between rows, {episodes} between episodes, {rest} in both."
+    return (
+        f"Of the variance, {rows} lies between rows, {episodes} between episodes, {rest} in both."
+    )

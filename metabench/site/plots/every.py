@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-
 from metabench.site.plots.cost import cost_plots
 from metabench.site.plots.difficulty import difficulty_plots
 from metabench.site.plots.heat import heat_plots
-from metabench.site.plots.plot import STYLE, Plot
+from metabench.site.plots.plot import Plot, styled
 from metabench.site.plots.ranks import rank_plots
 from metabench.site.plots.shots import shot_plots
 
@@ -26,7 +24,7 @@ def every_plot(tables: Tables, overall: Sequence[OverallRow]) -> Iterator[Plot]:
         tables: What `metabench.leaderboard.tables.build_tables` made.
         overall: What `metabench.leaderboard.overall.build_overall` made of it.
     """
-    with mpl.rc_context(dict(STYLE)):
+    with styled():
         found = [
             *rank_plots(overall),
             *heat_plots(tables, overall),

@@ -33,6 +33,7 @@ GROUP = "Algorithm by source"
 
 _CELL_WIDTH, _CELL_HEIGHT, _LABELS, _GAP = 36.0, 16.0, 152.0, 6.0
 _LETTER = 5.9
+_MISSING = "\N{MULTIPLICATION SIGN}"
 _DARK_STEPS = frozenset("789")
 
 Source = tuple[str, str]
@@ -41,9 +42,7 @@ Source = tuple[str, str]
 
 def heat_plots(tables: Tables, overall: Sequence[OverallRow]) -> Iterator[Plot]:
     """Draw one map per encoder policy, learners in the order of the overall table."""
-    cells: dict[tuple[str, str], dict[Source, list[Entry]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
+    cells: dict[tuple[str, str], dict[Source, list[Entry]]] = defaultdict(lambda: defaultdict(list))
     for entry in tables.entries:
         name = (entry.evidence.cell.encoder_policy, entry.row.algorithm)
         cells[name][entry.row.domain, entry.row.source].append(entry)
@@ -71,7 +70,7 @@ def _cell(entries: Sequence[Entry]) -> float | str:
     if not applicable:
         return ""
     known = [e.row.normalized for e in applicable if e.row.normalized is not None]
-    return float(np.mean(known)) if len(known) == len(applicable) else "×"
+    return float(np.mean(known)) if len(known) == len(applicable) else _MISSING
 
 
 def _draw(
@@ -112,8 +111,8 @@ def _draw(
         title=f"Normalised score with {policy} encoders",
         caption=(
             "In hundredths: 0 is chance, 100 the best possible, orange is below chance; mean over "
-            "protocols and encoders. Empty: the learner does not apply. ×: a cell is missing; such learners, and references, stand apart below. "
-            "† transductive."
+            f"protocols and encoders. Empty: the learner does not apply. {_MISSING}: a cell is missing; such "
+            "learners, and references, stand apart below. † transductive."
         ),
         domain=None,
         figure=figure,
@@ -139,7 +138,8 @@ def _middles(rows: Sequence[OverallRow]) -> list[float]:
     top = 0.0
     for position, row in enumerate(rows):
         before = rows[position - 1] if position else row
-        if (row.rank is None) != (before.rank is None) or row.encoder_policy != before.encoder_policy:
+        kinds = [(one.rank is None, one.encoder_policy) for one in (row, before)]
+        if kinds[0] != kinds[1]:
             top += _GAP
         middles.append(top + _CELL_HEIGHT / 2)
         top += _CELL_HEIGHT

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-import matplotlib as mpl
-
 from metabench.leaderboard.text import one_line
-from metabench.site.plots.plot import CLASSES, STYLE, Plot
+from metabench.site.plots.plot import CLASSES, Plot, styled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +70,7 @@ def save(plot: Plot, kind: str) -> bytes:
     """
     buffer = io.BytesIO()
     no_date = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {"Software": None}}
-    with mpl.rc_context(dict(STYLE)), warnings.catch_warnings():
+    with styled(), warnings.catch_warnings():
         # A name in a script that the font lacks; on a page the reader's own fonts show it.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         plot.figure.savefig(buffer, format=kind, dpi=200, metadata=no_date[kind])
@@ -85,34 +83,32 @@ def _clean(element: ET.Element, prefix: str, tips: Mapping[str, str]) -> None:
             if child.tag in _DROPPED:
                 parent.remove(child)
     used = {name for one in element.iter() for name in _references(one)}
-    for one in element.iter():
+    for one in list(element.iter()):
         _restyle(one)
-        identity = one.get("id")
-        if identity is not None:
-            del one.attrib["id"]
-            if identity in tips:
-                title = ET.Element(f"{{{_SVG}}}title")
-                title.text = one_line(tips[identity])
-                one.insert(0, title)
-            if identity in used:
-                one.set("id", f"{prefix}-{identity}")
+        identity = one.attrib.pop("id", "")
+        if identity in tips:
+            title = ET.Element(f"{{{_SVG}}}title")
+            title.text = one_line(tips[identity])
+            one.insert(0, title)
+        if identity in used:
+            one.set("id", f"{prefix}-{identity}")
         for name, value in one.attrib.items():
-            one.set(name, _prefixed(value, prefix) if name in {_XLINK, "clip-path"} else value)
-            if name in {"d", "x", "y", "transform", "points"}:
-                one.set(name, _NUMBER.sub(lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), value))
-        if one.text and not one.text.strip():
-            one.text = None
+            if name in {_XLINK, "clip-path"}:
+                one.set(name, re.sub(r"(url\(#|^#)", rf"\g<1>{prefix}-", value))
+            elif name in {"d", "x", "y", "transform"}:
+                one.set(name, _NUMBER.sub(_rounded, value))
+        one.text = one.text if one.text and one.text.strip() else None
         one.tail = None
     _flatten(element)
+
+
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _references(element: ET.Element) -> Iterator[str]:
     for value in element.attrib.values():
         yield from re.findall(r"(?:url\(#|^#)([\w.-]+)", value)
-
-
-def _prefixed(value: str, prefix: str) -> str:
-    return re.sub(r"(url\(#|^#)", rf"\g<1>{prefix}-", value)
 
 
 def _restyle(element: ET.Element) -> None:

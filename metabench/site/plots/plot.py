@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -60,6 +62,12 @@ STYLE: Mapping[str, Any] = {
     "pdf.fonttype": 42,
     "path.simplify": True,
 }
+
+
+def styled() -> AbstractContextManager[None]:
+    """Return a context in which figures look as they do on the site."""
+    style: Any = dict(STYLE)
+    return mpl.rc_context(style)
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,9 +56,7 @@ def tie_groups(rows: Sequence[OverallRow]) -> list[tuple[int, int]]:
     return [
         span
         for span in spans
-        if not any(
-            other != span and other[0] <= span[0] and span[1] <= other[1] for other in spans
-        )
+        if not any(other != span and other[0] <= span[0] and span[1] <= other[1] for other in spans)
     ]
 
 
@@ -97,9 +95,9 @@ def _draw(policy: str, rows: Sequence[OverallRow]) -> Plot:
         axes.plot([axes.get_xlim()[0], ranks[position]], [position] * 2, color=GRID, linewidth=1)
         colour = LINES[0] if row.inductive else LINES[1]
         marker = "o" if row.inductive else "D"
-        ends = _numbers(row, "mean_rank_low", "mean_rank_high")
-        if None not in ends:
-            axes.plot(ends, [position] * 2, color=colour, linewidth=2, alpha=0.45)
+        low, high = _numbers(row, "mean_rank_low", "mean_rank_high")
+        if low is not None and high is not None:
+            axes.plot([low, high], [position] * 2, color=colour, linewidth=2, alpha=0.45)
         (dot,) = axes.plot(
             [ranks[position]], [position], marker, color=colour, markersize=5.5, clip_on=False
         )

@@ -47,14 +47,14 @@ def shot_plots(tables: Tables) -> Iterator[Plot]:
         place = (row.domain, row.source, row.encoder, row.way, row.metric, family)
         found[place][row.algorithm].setdefault(int(row.shot), row)
         higher[row.source] = entry.evidence.higher_is_better
-    for place, learners in sorted(found.items()):
+    for at, learners in sorted(found.items()):
         curves = {
             name: [row for _, row in sorted(by_shot.items())]
             for name, by_shot in learners.items()
             if len(by_shot) > 1
         }
-        if len(curves) > 1 and place[2] != "none":
-            yield _draw(place, curves, higher_is_better=higher[place[1]])
+        if len(curves) > 1 and at[2] != "none":
+            yield _draw(at, curves, higher_is_better=higher[at[1]])
 
 
 def _draw(place: Sequence[str], curves: Mapping[str, Curve], *, higher_is_better: bool) -> Plot:
@@ -78,8 +78,8 @@ def _draw(place: Sequence[str], curves: Mapping[str, Curve], *, higher_is_better
         for x, row in zip(across, curve, strict=True):
             if row.ci95_low is not None and row.ci95_high is not None:
                 both = (row.ci95_low, row.ci95_high)
-                ends = [factor * _shown(end, row, higher_is_better) for end in both]
-                axes.plot([x, x], ends, color=LINES[number], linewidth=1.5, alpha=0.6)
+                bar = [factor * _shown(end, row, higher_is_better) for end in both]
+                axes.plot([x, x], bar, color=LINES[number], linewidth=1.5, alpha=0.6)
         axes.plot(
             across, means, marker=_MARKERS[number], markersize=4.5, color=LINES[number],
             linewidth=1.75,
@@ -98,8 +98,8 @@ def _draw(place: Sequence[str], curves: Mapping[str, Curve], *, higher_is_better
         name=f"shots-{file_stem(f'{source}-{encoder}-{family}'.rstrip('-'))}",
         group=GROUP,
         title=f"{source} with {encoder}, {setting}",
-        caption=f"The best {len(named)} at {shots[-1]} shots, with 95 % intervals, of {len(curves)} "
-        f"learners; dashed: chance.{tail}",
+        caption=f"The best {len(named)} at {shots[-1]} shots, with 95 % intervals, of "
+        f"{len(curves)} learners; dashed: chance.{tail}",
         domain=domain,
         figure=figure,
     )
