@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metabench.leaderboard.text import one_line
 from metabench.site.command import reproduce
+from metabench.site.texts import shown
 
 if TYPE_CHECKING:
     from metabench.leaderboard.statistics import FloatArray
@@ -29,16 +29,16 @@ def cell_page(entry: Entry) -> Json:
     records = entry.evidence.records
     first = records[0]
     return {
-        "command": one_line(reproduce(records)),
+        "command": shown(reproduce(records)),
         "histogram": histogram(entry.evidence.scores),
         "unit": entry.evidence.unit,
         "seeds": [_seed(record, scores) for record, scores in _with_scores(entry)],
         "setup": plain(first.training.get("setup", {})),
         "hyperparameters": plain(first.training.get("hyperparameters", {})),
         "provenance": _shared([plain(record.provenance) for record in records]),
-        "notes": sorted({one_line(note) for record in records for note in record.notes}),
+        "notes": sorted({shown(note) for record in records for note in record.notes}),
         "parts": {
-            name: one_line(str(_digest(first.key_parts.get(name))))
+            name: shown(str(_digest(first.key_parts.get(name))))
             for name in ("source", "encoder", "algorithm")
             if _digest(first.key_parts.get(name))
         },
@@ -90,7 +90,7 @@ def _seed(record: Record, scores: FloatArray | None) -> Json:
     return {
         "seed": record.cell.seed,
         "status": record.status,
-        "reason": one_line(failure.reason) if failure else "",
+        "reason": shown(failure.reason) if failure else "",
         "mean": plain(record.mean),
         "deviation": _deviation(scores),
         "episodes": record.episodes,
@@ -100,8 +100,8 @@ def _seed(record: Record, scores: FloatArray | None) -> Json:
         "best_step": plain(record.training.get("best_step")),
         "stopped": plain(record.training.get("stopped")),
         "finished": plain(record.provenance.get("finished")),
-        "key": one_line(record.key),
-        "checksum": one_line(record.checksum),
+        "key": shown(record.key),
+        "checksum": shown(record.checksum),
     }
 
 
@@ -144,13 +144,13 @@ def _shared(all_provenance: Sequence[Any]) -> Any:
 def plain(value: Any) -> Any:
     """Return plain JSON types: text on one line without invisible characters, finite numbers."""
     if isinstance(value, str):
-        return one_line(value)
+        return shown(value)
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {one_line(str(name)): plain(inner) for name, inner in value.items()}
+        return {shown(str(name)): plain(inner) for name, inner in value.items()}
     if isinstance(value, Sequence):
         return [plain(inner) for inner in value]
-    return one_line(str(value))
+    return shown(str(value))

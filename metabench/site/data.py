@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from metabench.leaderboard.audits import Audited
 from metabench.leaderboard.overall import overall_columns
 from metabench.leaderboard.row import normalize
-from metabench.leaderboard.text import one_line
 from metabench.site.names import Place, file_stem, place_of
+from metabench.site.texts import shown
 
 if TYPE_CHECKING:
     from metabench.leaderboard.overall import OverallRow
@@ -58,7 +58,7 @@ def packed(rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> Json:
 
 def _column(values: Sequence[Any]) -> Any:
     if any(isinstance(value, str) for value in values):
-        texts = ["" if value is None else one_line(str(value)) for value in values]
+        texts = ["" if value is None else shown(str(value)) for value in values]
         known = {text: number for number, text in enumerate(dict.fromkeys(texts))}
         return {"values": list(known), "index": [known[text] for text in texts]}
     return [_number(value) for value in values]
@@ -87,7 +87,7 @@ def domain_part(
         rows.append(row)
     columns = [*columns, "audited", "section"]
     return {
-        "domain": one_line(entries[0].row.domain) if entries else "",
+        "domain": shown(entries[0].row.domain) if entries else "",
         "page": f"{file_stem(entries[0].row.domain)}.html" if entries else "",
         "length": len(rows),
         "columns": packed(rows, columns),
@@ -144,17 +144,17 @@ def _sections(entries: Iterable[Entry]) -> dict[Place, list[Entry]]:
 def _section(members: Sequence[Entry]) -> Json:
     """What the heading of a section says, and the ends of the axis of its intervals."""
     ranked = [entry for entry in members if entry.row.mean is not None]
-    shown = ranked[0] if ranked else members[0]
-    row = shown.row
+    first = ranked[0] if ranked else members[0]
+    row = first.row
     low, high = _axis(ranked)
     return {
-        "source": one_line(row.source),
-        "protocol": one_line(row.protocol),
+        "source": shown(row.source),
+        "protocol": shown(row.protocol),
         "digest": row.protocol_digest,
-        "facts": _facts(shown),
-        "metric": one_line(row.metric),
+        "facts": _facts(first),
+        "metric": shown(row.metric),
         "percent": row.metric.endswith("accuracy"),
-        "higher": shown.evidence.higher_is_better,
+        "higher": first.evidence.higher_is_better,
         "chance": _number(row.chance),
         "low": _number(low),
         "high": _number(high),
@@ -172,7 +172,7 @@ def _facts(entry: Entry) -> list[str]:
         unit = "episodes" if entry.evidence.unit == "episodes" else "episodes of fixed tasks"
         facts.append(f"{row.episodes} {unit}")
     facts.append(f"{row.seeds} seed{'s' * (row.seeds != 1)}")
-    return [one_line(fact) for fact in facts]
+    return [shown(fact) for fact in facts]
 
 
 def _axis(ranked: Sequence[Entry]) -> tuple[float, float]:

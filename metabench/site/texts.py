@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metabench import __version__
@@ -11,6 +12,9 @@ from metabench.leaderboard.text import one_line
 
 if TYPE_CHECKING:
     from metabench.leaderboard.tables import Entry
+
+shown = lru_cache(maxsize=100_000)(one_line)
+"""`one_line`, remembered: the same names and versions stand in every row."""
 
 _DATE = len("2026-01-01")
 

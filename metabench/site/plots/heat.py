@@ -33,6 +33,8 @@ GROUP = "Algorithm by source"
 
 _CELL_WIDTH, _CELL_HEIGHT, _LABELS, _GAP = 36.0, 16.0, 152.0, 6.0
 _LETTER = 5.9
+_LOWEST = -0.99
+"""Lower scores are told as such: three digits fit."""
 _MISSING = "\N{MULTIPLICATION SIGN}"
 _DARK_STEPS = frozenset("789")
 
@@ -111,8 +113,9 @@ def _draw(
         title=f"Normalised score with {policy} encoders",
         caption=(
             "In hundredths: 0 is chance, 100 the best possible, orange is below chance; mean over "
-            f"protocols and encoders. Empty: the learner does not apply. {_MISSING}: a cell is missing; such "
-            "learners, and references, stand apart below. † transductive."
+            "protocols and encoders. Empty: the learner does not apply. "
+            f"{_MISSING}: a cell is missing; such learners, and references, stand apart below. "
+            "† transductive."
         ),
         domain=None,
         figure=figure,
@@ -174,9 +177,9 @@ def _fill(axes: Axes, left: float, middle: float, value: float | str, identity: 
     )  # fmt: skip
     shape.set_gid(identity)
     axes.add_patch(shape)
-    number = f"{100 * max(value, -9.99):.0f}".replace("-", "\N{MINUS SIGN}")
+    number = f"{100 * max(value, _LOWEST):.0f}".replace("-", "\N{MINUS SIGN}")
     number = "0" if number == "\N{MINUS SIGN}0" else number
-    shown = f"<{number}" if value < -9.99 else number  # noqa: PLR2004 - three digits fit
+    shown = f"<{number}" if value < _LOWEST else number
     colour = ON_HIGH if step in _DARK_STEPS else ON_LOW
     axes.text(centre, middle, shown, ha="center", va="center_baseline", fontsize=10, color=colour)
     return True
