@@ -41,7 +41,7 @@ def scored(scores=None, *, status="ok", training=None, other=None, key_parts=Non
         cell=cell,
         status="ok" if ok else (status if status != "ok" else "failed"),
         failure=None if ok else Failure(reason=f"it broke: {cell.algorithm}"),
-        mean=float(np.nanmean(scores)) if ok else None,
+        mean=float(np.nan_to_num(scores).mean()) if ok else None,
         episodes=len(scores) if ok else 0,
         episodes_digest=f"{digest[:60]}{cell.seed}" if ok else "",
         other_metrics=other or {},
