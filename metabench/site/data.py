@@ -79,7 +79,10 @@ def domain_part(
     numbers: dict[Place, int] = {}
     for place, members in _sections(entries).items():
         numbers[place] = len(sections)
-        sections.append({"name": places[place], **_section(members)})
+        section = _section(members)
+        if places[place].endswith(f"@{place[3][:8]}"):
+            section["facts"].append(f"protocol digest {place[3][:8]}")
+        sections.append({"name": places[place], **section})
     for entry in entries:
         row = asdict(entry.row)
         row["audited"] = audit_state(entry, audited)

@@ -1,6 +1,7 @@
 """The figures: what they are made of, and what becomes of them in a page and in a file."""
 
 import re
+from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -47,7 +48,7 @@ def test_figures_in_pages_have_text_classes_and_no_style(plots):
     identities = []
     for plot in plots:
         text = inline_svg(plot)
-        root = ET.fromstring(text)
+        root = ET.fromstring(text)  # noqa: S314
         assert not re.search(r"\bstyle=|<style|<script|font-family", text)
         assert root.get("role") == "img"
         labels = root.get("aria-labelledby")
@@ -85,7 +86,7 @@ def test_equal_tables_make_equal_figures(plots):
 
 def test_names_are_text_in_figures():
     for plot in plots_of(hostile()):
-        root = ET.fromstring(inline_svg(plot))
+        root = ET.fromstring(inline_svg(plot))  # noqa: S314
         assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
             "svg", "g", "path", "defs", "use", "text", "title", "clipPath", "rect", "tspan",
         }  # fmt: skip
@@ -156,7 +157,7 @@ def test_the_front_is_what_nobody_beats(found):
 def test_labels_move_apart_and_keep_their_order(wanted):
     places = spread_out(wanted, 12, 0, 200)
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    for one, other in zip(order, order[1:], strict=False):
+    for one, other in pairwise(order):
         assert places[other] - places[one] >= 12 - 1e-6
     assert min(places) >= -1e-6
     assert max(places) <= 200 + 1e-6
@@ -200,7 +201,7 @@ def test_scores_are_cut_and_undefined_episodes_left_out():
     tables = build_tables(
         [scored([0.2, 1.0, float("nan"), -9.0]), scored([1.0, 0.6, 0.5, 0.2], algorithm="maml")]
     )
-    found = normalized_scores([entry for entry in tables.entries])
+    found = normalized_scores(tables.entries)
     assert sorted(map(tuple, found.round(6).tolist())) == [(0.0, 1.0, -0.5), (1.0, 0.5, 0.0)]
 
 

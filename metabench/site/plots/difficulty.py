@@ -138,5 +138,6 @@ def _shares(scores: FloatArray) -> str:
         return ""
     rows, episodes, rest = (f"{100 * share:.0f} %" for share in shares)
     return (
-        f"Of the variance, {rows} lies between rows, {episodes} between episodes, {rest} in both."
+        f"Of the variance, {rows} lies between rows, {episodes} between episodes, {rest} in their "
+        "interaction."
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from metabench.leaderboard.row import Row
-    from metabench.leaderboard.tables import Tables
+    from metabench.leaderboard.tables import BlockKey, Tables
 
 GROUP = "Score against shots"
 
@@ -37,24 +37,27 @@ Curve = list["Row"]
 
 def shot_plots(tables: Tables) -> Iterator[Plot]:
     """Draw one figure per source and encoder with at least two shots."""
-    found: dict[tuple[str, ...], dict[str, dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
+    found: dict[tuple[str, ...], dict[int, dict[BlockKey, dict[str, Row]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(dict))
+    )
     higher: dict[str, bool] = {}
     for entry in tables.entries:
         row = entry.row
-        if row.mean is None or not row.shot.isdecimal():
+        if entry.block is None or not row.shot.isdecimal() or row.encoder == "none":
             continue
         family = row.protocol.removesuffix("-custom").removesuffix(f"{row.shot}s")
         place = (row.domain, row.source, row.encoder, row.way, row.metric, family)
-        found[place][row.algorithm].setdefault(int(row.shot), row)
+        found[place][int(row.shot)][entry.block][row.algorithm] = row
         higher[row.source] = entry.evidence.higher_is_better
-    for at, learners in sorted(found.items()):
-        curves = {
-            name: [row for _, row in sorted(by_shot.items())]
-            for name, by_shot in learners.items()
-            if len(by_shot) > 1
-        }
-        if len(curves) > 1 and at[2] != "none":
-            yield _draw(at, curves, higher_is_better=higher[at[1]])
+    for at, by_shot in sorted(found.items()):
+        curves: dict[str, Curve] = defaultdict(list)
+        for _, blocks in sorted(by_shot.items()):
+            # Rows of several protocols under one name do not compare: the largest block is shown.
+            for name, row in max(blocks.values(), key=len).items():
+                curves[name].append(row)
+        several = {name: curve for name, curve in curves.items() if len(curve) > 1}
+        if len(several) > 1:
+            yield _draw(at, several, higher_is_better=higher[at[1]])
 
 
 def _draw(place: Sequence[str], curves: Mapping[str, Curve], *, higher_is_better: bool) -> Plot:

@@ -2,7 +2,7 @@
 "use strict";
 
 const metabench = (() => {
-  const CHUNK = 120;
+  const CHUNK = 80;
   const AUDITED = { passed: "✓", violated: "✗" };
   const parts = [];
   let tableConfig = null;
@@ -526,7 +526,7 @@ const metabench = (() => {
 
     fillSpread(cell, value, row, column) {
       if (!known(value)) {
-        cell.append(element("span", { class: "status" }, "incomplete"), " ", element("span", { class: "aligned" }));
+        cell.append(element("span", { class: "none" }, "–"), " ", element("span", { class: "aligned" }));
         return;
       }
       const low = this.value(`${column.ends}_low`, row);
