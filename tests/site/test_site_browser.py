@@ -51,6 +51,7 @@ def visit(browser, site):
             lambda r: None if r.url.startswith(("file:", "data:")) else complaints.append(r.url),
         )
         page.goto(f"{folder.as_uri()}/{address}")
+        page.wait_for_selector("[data-ready]")
         return page
 
     yield visit
@@ -148,8 +149,10 @@ def test_rows_are_deep_links_and_lead_to_their_cells(visit):
     assert target.locator("a:first-child bdi").inner_text() == name
     assert target.evaluate("row => row === document.activeElement")
     target.locator("a:first-child").click()
+    linked.wait_for_selector("[data-cell][data-ready]")
     assert linked.locator("h1").inner_text().startswith(name)
     linked.get_by_role("link", name="row in its table").click()
+    linked.wait_for_selector("[data-table][data-ready]")
     assert linked.locator("tr.target a:first-child bdi").inner_text() == name
 
 
@@ -172,10 +175,10 @@ def test_the_page_of_a_row(visit):
     assert page.locator("svg.chart rect.bar").count() == 24
     assert page.locator("svg.chart").nth(1).locator("polyline").count() == 2
     page.evaluate("location.hash = 'control/sinusoid/quick-10s/mlp/cnp'")
-    page.wait_for_function("document.querySelector('h1').textContent === 'cnp'")
+    sync_api.expect(page.locator("h1")).to_have_text("cnp")
     assert "nmse (inside)" in page.locator("main").inner_text()
     page.evaluate("location.hash = 'nlp/intents/quick-5w1s/conv4/broken'")
-    page.wait_for_function("document.querySelector('h1').textContent === 'broken'")
+    sync_api.expect(page.locator("h1")).to_have_text("broken")
     assert "it broke: broken" in page.locator("main").inner_text()
 
 
@@ -202,6 +205,7 @@ def test_hostile_names_show_as_text(visit, tmp_path):
         page.goto(f"{tmp_path.as_uri()}/vision.html")
         visible = name.replace("\u202e", "")
         page.locator("tbody a:first-child", has_text=visible).first.click()
+        page.wait_for_selector("[data-cell][data-ready]")
         assert page.locator("h1 bdi").inner_text() == visible
         assert page.locator("main img, main script").count() == 0
     page.goto(f"{tmp_path.as_uri()}/index.html")
@@ -268,7 +272,7 @@ def test_more_rows_come_while_scrolling(visit, long):
     page = visit("vision.html", folder=long)
     before = page.locator("tbody tr[data-row]").count()
     page.mouse.wheel(0, 20_000)
-    page.wait_for_function(f"document.querySelectorAll('tbody tr[data-row]').length > {before}")
+    sync_api.expect(page.locator("tbody tr[data-row]")).not_to_have_count(before)
     last = page.locator("tbody tr[data-row]").last
     again = visit(last.locator("a.permalink").get_attribute("href"), folder=long)
     assert again.locator("tr.target").count() == 1
@@ -281,7 +285,6 @@ def test_ten_thousand_rows_load_and_sort_quickly(visit, tmp_path):
     tables = write(many(learned, sources=sources, shots=(1,), episodes=6), tmp_path)
     assert len(tables.rows) == 10_000
     page = visit("vision.html", folder=tmp_path)
-    page.wait_for_selector("[data-table][data-ready]")
     loaded = page.evaluate("performance.timing.loadEventEnd - performance.timing.navigationStart")
     assert loaded < 2000
     for key in ("algorithm", "-mean", "train_seconds"):

@@ -598,6 +598,7 @@ const metabench = (() => {
   function showCell() {
     const root = document.querySelector("[data-cell]");
     const identity = unescaped(location.hash.slice(1));
+    delete root.dataset.ready;
     const found = cellIndex
       .filter((section) => identity.startsWith(`${section.name}/`))
       .sort((a, b) => b.name.length - a.name.length)[0];
@@ -617,6 +618,7 @@ const metabench = (() => {
 
   function tell(root, text) {
     document.title = "Row not found · metabench";
+    root.dataset.ready = "";
     root.replaceChildren(
       element("h1", {}, "Row not found"),
       element("p", {}, `${text}. `, element("a", { href: "results.html" }, "All results")),
@@ -630,6 +632,7 @@ const metabench = (() => {
       return;
     }
     const values = row.values;
+    root.dataset.ready = "";
     document.title = `${values.algorithm} on ${values.source} · metabench`;
     root.replaceChildren(
       ...cellHead(values, identity, section),
