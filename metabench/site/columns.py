@@ -65,6 +65,7 @@ _OVERALL_LAST: tuple[Json, ...] = (
 
 _WITHIN_OVERALL = frozenset({
     "mean_rank_low", "mean_rank_high", "group_high", "cells_unavailable",
+    "blocks_not_run",
     "encoder_policy", "ci95_low", "ci95_high", "cells_ok", "cells_applicable", "inductive",
     "plugin", "plugin_version",
 })  # fmt: skip

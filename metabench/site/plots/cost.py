@@ -121,7 +121,7 @@ def _draw(points: Sequence[Point], column: str, domain: str | None) -> Plot:
     axes.grid(color=GRID, linewidth=1)
     axes.axhline(0, color=CONTROL, linewidth=1)
     axes.set_axisbelow(True)
-    front = pareto_front(points)
+    front = pareto_front([p for p in points if p.score >= _WORST] or points)
     axes.plot(
         [*(point.cost for point in front), axes.get_xlim()[1]],
         [*(max(point.score, _WORST) for point in front), max(front[-1].score, _WORST)],

@@ -461,7 +461,7 @@ const metabench = (() => {
           return;
         case "coverage":
           cell.append(`${this.value("cells_ok", row)}/${this.value("cells_applicable", row)}`);
-          this.sayUnavailable(cell, row);
+          this.sayMissing(cell, row);
           if (this.value("cells_ok", row) < this.value("cells_applicable", row)) cell.classList.add("warn");
           return;
         default:
@@ -503,9 +503,11 @@ const metabench = (() => {
       }
     }
 
-    sayUnavailable(cell, row) {
-      const missing = this.value("cells_unavailable", row);
-      if (missing) cell.append(element("span", { class: "spread", title: `${missing} cells lacked data or a dependency` }, ` +${missing}?`));
+    sayMissing(cell, row) {
+      const kinds = [["blocks_not_run", "blocks not run"], ["cells_unavailable", "cells unavailable"]];
+      const found = kinds.filter(([key]) => this.value(key, row));
+      const text = found.map(([key, words]) => `${this.value(key, row)} ${words}`).join(", ");
+      if (text) cell.append(element("span", { class: "second always lacking" }, text));
     }
 
     fillScore(cell, value, row, section) {
