@@ -641,7 +641,7 @@ const metabench = (() => {
       cellNumbers(values, section),
       element("h2", {}, "Run it again"),
       element("pre", { tabindex: "0", class: "command" }, element("code", {}, row.command)),
-      element("p", { class: "note" }, "With the versions below, the same machine and device give the same numbers."),
+      element("p", { class: "note" }, "With the versions below it gives the same numbers on the same machine and device. If the suite has changed since, the new record has another protocol digest than the one below."),
       ...pictures(row, values, section),
       element("h2", {}, "Seeds"),
       seedTable(row, section),
