@@ -19,6 +19,7 @@ COMMANDS = {
         "metabench.cli.leaderboard:leaderboard",
         "Build, verify, merge and compare leaderboards.",
     ),
+    "report": ("metabench.cli.report:report", "Draw the figures of a store's tables as files."),
     "audit": ("metabench.cli.audit:audit", "Check that algorithms do what they declare."),
     "why": ("metabench.cli.why:why", "Explain why a cell is found, missing or stale."),
     "data": ("metabench.cli.data:data", "List, check and fetch the data files of the sources."),

@@ -13,6 +13,7 @@ COMMANDS = {
     "merge": (f"{_HERE}.merge:merge", "Add the records of other stores to one."),
     "diff": (f"{_HERE}.diff:diff", "Say what differs, and whether by more than chance."),
     "submit-check": (f"{_HERE}.submit_check:submit_check", "Check a submission of records."),
+    "site": ("metabench.cli.site:site", "Write the static site of a store's tables."),
     "push": (f"{_HERE}.push:push", "Prepare the tables for another outlet: hf or git."),
 }
 

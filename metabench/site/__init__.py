@@ -1,0 +1,1 @@
+"""The static site and the figures: leaderboards for people to look at."""
