@@ -20,7 +20,7 @@ def keep_freed_memory() -> None:
 
     Every large tensor is otherwise mapped anew and its pages are cleared by the kernel, which takes
     as long as the arithmetic does where tensors have some MB: training steps of Conv4 on
-    spectrograms take half the time without (``benchmarks/speed.py``), for a fifth to a third more
+    spectrograms take half the time without (``benchmarks/memory.py``), for a fifth to a third more
     memory.
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):
