@@ -11,18 +11,18 @@ import pytest
 import torch
 from torch.func import functional_call
 
-import metabench_control
 from metabench.errors import InapplicableError, UsageError
 from metabench.learners.contracts import InputSpec
 from metabench.registry.checks import descriptor_faults
+from metabench_control import plugin
 from metabench_control.encoders.identity import Identity
 from metabench_control.encoders.mlp import MLP
 
-SOURCES = list(metabench_control.metabench_task_sources())
+SOURCES = list(plugin.metabench_task_sources())
 INFOS = [
     *SOURCES,
-    *metabench_control.metabench_encoders(),
-    *metabench_control.metabench_metrics(),
+    *plugin.metabench_encoders(),
+    *plugin.metabench_metrics(),
 ]
 SPEC = InputSpec("vector", {"x": (5,)}, {"x": torch.float32})
 
@@ -51,7 +51,7 @@ def test_quick_needs_no_files_and_every_source_is_in_the_full_suite():
 
 def test_importing_the_plugin_imports_nothing_heavy():
     code = (
-        "import metabench_control as m, sys;"
+        "import metabench_control.plugin as m, sys;"
         "list(m.metabench_task_sources()), list(m.metabench_encoders());"
         "list(m.metabench_metrics());"
         "print({'mujoco', 'numpy', 'scipy', 'torch'} & set(sys.modules))"
@@ -70,7 +70,7 @@ def test_sources_that_simulate_nothing_work_without_mujoco():
 
 
 def test_modules_are_short():
-    for file in Path(metabench_control.__file__).parent.rglob("*.py"):
+    for file in Path(plugin.__file__).parent.rglob("*.py"):
         assert len(file.read_text(encoding="utf-8").splitlines()) < 300, file
 
 

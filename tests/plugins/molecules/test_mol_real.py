@@ -13,9 +13,9 @@ import torch
 
 from metabench.learners.contracts import InputSpec
 from metabench.tasks.files import SourceContext
-from metabench_molecules import metabench_task_sources
 from metabench_molecules.assays import Molecules
 from metabench_molecules.encoders.ecfp import ECFP
+from metabench_molecules.plugin import metabench_task_sources
 from metabench_molecules.smiles import pack
 from metabench_molecules.sources.esol import SERIES, esol
 from metabench_molecules.sources.fs_mol import fs_mol

@@ -13,9 +13,9 @@ from metabench.errors import UnavailableError
 from metabench.tasks.files import SourceContext
 from metabench.tasks.sampler import EpisodeSampler
 from metabench.tasks.sampling import Sampling
-from metabench_nlp import metabench_task_sources
 from metabench_nlp.files_by_hand import WIKIQA
 from metabench_nlp.pairs import unpack_pairs
+from metabench_nlp.plugin import metabench_task_sources
 from metabench_nlp.sources.answer_selection import answer_selection, corpus
 from metabench_nlp.sources.wikiqa import COLUMNS, kinds, wikiqa
 from metabench_nlp.text import identity, tidy

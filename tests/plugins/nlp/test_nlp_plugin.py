@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-import metabench_nlp
+from metabench_nlp import plugin
 
-INFOS = [*metabench_nlp.metabench_task_sources(), *metabench_nlp.metabench_encoders()]
+INFOS = [*plugin.metabench_task_sources(), *plugin.metabench_encoders()]
 
 
 @pytest.mark.parametrize("info", INFOS, ids=lambda info: info.name)
@@ -24,7 +24,7 @@ def test_target_exists(info):
 
 def test_importing_the_plugin_imports_nothing_heavy():
     code = (
-        "import metabench_nlp as m, sys;"
+        "import metabench_nlp.plugin as m, sys;"
         "list(m.metabench_task_sources()), list(m.metabench_encoders());"
         "print({'torch', 'numpy', 'transformers', 'datasets', 'sklearn'} & set(sys.modules))"
     )
@@ -39,5 +39,5 @@ def test_importing_the_plugin_imports_nothing_heavy():
 
 
 def test_modules_are_short():
-    for file in Path(metabench_nlp.__file__).parent.rglob("*.py"):
+    for file in Path(plugin.__file__).parent.rglob("*.py"):
         assert len(file.read_text(encoding="utf-8").splitlines()) < 300, file

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from metabench.tasks.files import SourceContext
-from metabench_nlp import files, files_by_hand, metabench_task_sources
+from metabench_nlp import files, files_by_hand
+from metabench_nlp.plugin import metabench_task_sources
 from metabench_nlp.sources.banking77 import banking77
 from metabench_nlp.sources.clinc150 import clinc150
 from metabench_nlp.sources.fewrel import fewrel

@@ -9,9 +9,9 @@ import torch
 from torch.func import functional_call
 
 from metabench.learners.contracts import InputSpec
-from metabench_nlp import metabench_encoders
 from metabench_nlp.encoders.minilm import PACKAGE, MiniLM
 from metabench_nlp.encoders.minilm_tunable import MiniLMTunable
+from metabench_nlp.plugin import metabench_encoders
 from metabench_nlp.text import pack
 
 INPUTS = pack(["book me a flight to Rome", "hi", "", "cancel it, please"])

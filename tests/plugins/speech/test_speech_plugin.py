@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import metabench_speech
+from metabench_speech import plugin
 from metabench_speech.recordings import committed_split
 
-INFOS = [*metabench_speech.metabench_task_sources(), *metabench_speech.metabench_encoders()]
+INFOS = [*plugin.metabench_task_sources(), *plugin.metabench_encoders()]
 SIZES = {
     "arabic-commands": (24, 6, 10),
     "arabic-speakers": (18, 6, 6),
@@ -33,7 +33,7 @@ def test_target_exists(info):
 
 def test_importing_the_plugin_imports_nothing_heavy():
     code = (
-        "import metabench_speech as m, sys;"
+        "import metabench_speech.plugin as m, sys;"
         "list(m.metabench_task_sources()), list(m.metabench_encoders());"
         "heavy = {'torch', 'numpy', 'transformers', 'torchaudio', 'soundfile', 'scipy'};"
         "print(heavy & set(sys.modules))"
@@ -49,7 +49,7 @@ def test_importing_the_plugin_imports_nothing_heavy():
 
 
 def test_modules_are_short():
-    for file in Path(metabench_speech.__file__).parent.rglob("*.py"):
+    for file in Path(plugin.__file__).parent.rglob("*.py"):
         assert len(file.read_text(encoding="utf-8").splitlines()) < 300, file
 
 
@@ -74,6 +74,6 @@ def test_the_shift_is_one_of_language():
 
 
 def test_synthetic_sources_say_so_and_only_they():
-    for info in metabench_speech.metabench_task_sources():
+    for info in plugin.metabench_task_sources():
         assert info.synthetic == info.name.startswith("spoken-words") == (not info.files)
         assert info.summary.startswith("synthetic") == info.synthetic

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import metabench_vision as plugin
+from metabench_vision import plugin
 
 SOURCES = list(plugin.metabench_task_sources())
 ENCODERS = list(plugin.metabench_encoders())
@@ -17,7 +17,7 @@ ENCODERS = list(plugin.metabench_encoders())
 
 def test_importing_the_plugin_imports_nothing_heavy():
     code = (
-        "import sys, metabench_vision as p;"
+        "import sys, metabench_vision.plugin as p;"
         "list(p.metabench_task_sources()); list(p.metabench_encoders());"
         "print(*{n.split('.')[0] for n in sys.modules})"
     )
