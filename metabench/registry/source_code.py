@@ -1,8 +1,8 @@
 """The digest of the code behind a target, found statically: nothing of it is executed.
 
 It covers the target's module, every module of the same top-level package that is imported from
-there (inside functions too), the ``__init__`` of every package on the way (without what its
-functions import, which nobody here calls), and every file that is not Python in a ``data`` folder
+there (inside functions too), what importing the ``__init__`` of every package on the way executes
+(not its functions, which nobody here calls), and every file that is not Python in a ``data`` folder
 beside any of these modules. Other packages have versions of their
 own and are not covered; neither are modules that are named only at run time.
 """
@@ -99,18 +99,25 @@ def code_digest(target: str) -> str:
             f"install the package that provides {top}",
         )
     modules = _reachable(package, module)
-    files = {package.relative(file): file for file in modules}
+    contents = {
+        package.relative(file): _content(file) if whole else _importing(_content(file))
+        for file, whole in modules.items()
+    }
     for folder in {file.parent / "data" for file in modules}:
-        files.update((package.relative(file), file) for file in _data_files(folder))
+        contents.update((package.relative(file), _content(file)) for file in _data_files(folder))
     sha = hashlib.sha256(f"{top}\0".encode())
-    for name in sorted(files):
-        sha.update(f"{name}\0{hashlib.sha256(_content(files[name])).hexdigest()}\0".encode())
+    for name in sorted(contents):
+        sha.update(f"{name}\0{hashlib.sha256(contents[name]).hexdigest()}\0".encode())
     return sha.hexdigest()
 
 
-def _reachable(package: _Package, start: str) -> set[Path]:
-    """Follow the imports; the parents of an imported module are executed, so they count."""
-    files: set[Path] = set()
+def _reachable(package: _Package, start: str) -> dict[Path, bool]:
+    """Follow the imports; the parents of an imported module are executed, so they count.
+
+    Returns:
+        The files, and of each whether its functions count.
+    """
+    files: dict[Path, bool] = {}
     seen: set[tuple[str, bool]] = set()
     pending = [(start, True)]
     while pending:
@@ -123,7 +130,7 @@ def _reachable(package: _Package, start: str) -> set[Path]:
         file = package.locate(module)
         if file is None:
             continue
-        files.add(file)
+        files[file] = files.get(file, False) or whole
         if file.suffix == ".py":
             is_package = file.name == "__init__.py"
             for base, names in _imports(_content(file), module, is_package=is_package, whole=whole):
@@ -175,6 +182,34 @@ def _executed(tree: ast.AST, *, whole: bool) -> Iterator[ast.AST]:
             continue
         yield node
         pending += ast.iter_child_nodes(node)
+
+
+def _importing(source: bytes) -> bytes:
+    """Return what of a package's ``__init__`` moves the modules below it.
+
+    Where it only imports, and defines functions beside that, these imports; else all of it.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return source
+    executed = [node for node in tree.body if not _is_inert(node)]
+    if not all(isinstance(node, ast.Import | ast.ImportFrom) for node in executed):
+        return source
+    lines = source.splitlines(keepends=True)
+    return b"".join(b"".join(lines[node.lineno - 1 : node.end_lineno]) for node in executed)
+
+
+def _is_inert(node: ast.stmt) -> bool:
+    """Whether a statement at the top of a package's ``__init__`` moves nothing below it."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    if isinstance(node, ast.If):
+        return _is_type_checking(node.test) and not node.orelse
+    if isinstance(node, ast.Assign):
+        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        return len(names) == len(node.targets) and all(n.startswith("__") for n in names)
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.decorator_list
 
 
 def _is_type_checking(test: ast.expr) -> bool:

@@ -69,9 +69,28 @@ TARGETS = {
 def test_an_edit_changes_the_digests_that_depend_on_it(package, edited, changed):
     before = {name: code_digest(target) for name, target in TARGETS.items()}
     with (package / edited).open("a") as stream:
-        stream.write("\n# edited\n")
+        stream.write("\nedited = []\n")
     after = {name: code_digest(target) for name, target in TARGETS.items()}
     assert {name for name in TARGETS if before[name] != after[name]} == changed
+
+
+@pytest.mark.parametrize(
+    ("added", "counts"),
+    [
+        ('"""Docs."""\n__version__ = "2"\n', False),
+        ("def run():\n    import digested.maml\n", False),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import digested.maml\n", True),
+        ("import digested.maml\n", True),
+        ("import os\nos.environ['X'] = '1'\n", True),
+        ("def run():\n    pass\nrun()\n", True),
+        ("@print\ndef run():\n    pass\n", True),
+    ],
+)
+def test_what_counts_of_the_package_on_the_way(package, added, counts):
+    (package / "__init__.py").write_text("")
+    before = code_digest(TARGETS["typed"])
+    (package / "__init__.py").write_text(added)
+    assert (code_digest(TARGETS["typed"]) != before) == counts
 
 
 def test_data_files_that_appear_count_and_bytecode_does_not(package):
