@@ -29,8 +29,7 @@ def build(*, store: Path, out: Path) -> None:
         raise UsageError(f"{store} holds no records; `metabench run --store {store}` makes some")
     opened = Store(store.resolve())
     audits, damaged = read_audits(opened.root)
-    scored = (opened.scored(record) for record in opened.scan())
-    written, paths = publish(scored, out, audits)
+    written, paths = publish(opened.scan_scored(), out, audits)
     for text in (*opened.quarantined, *damaged, *written.tables.messages):
         click.echo(f"metabench: warning: {text}", err=True)
     for path in paths:
