@@ -181,7 +181,7 @@ def main() -> None:
         measure("scan", "scan", store)
     measure("first build", *build)
     measure("build, nothing new", *build)
-    taken = sum(1 for name in os.listdir(store) if name.startswith("new-"))
+    taken = sum(1 for _ in chosen.store.glob("new-*"))
     write_cells(chosen.store, chosen.cells + taken, chosen.cells + taken + 1)
     (chosen.store / f"new-{taken}").touch()
     measure("build, one new cell", *build)

@@ -20,7 +20,7 @@ import numpy as np
 from metabench.leaderboard.ranking import average_ranks
 
 if TYPE_CHECKING:
-    from metabench.leaderboard.tables import BlockKey, Entry
+    from metabench.leaderboard.standing import BlockKey, Standing
 
 Learner = tuple[str, str]
 """Encoder policy and algorithm."""
@@ -47,7 +47,7 @@ class Block:
     key: BlockKey
     policy: str
     encoder: str
-    entries: dict[Learner, Entry] = field(default_factory=dict)
+    entries: dict[Learner, Standing] = field(default_factory=dict)
     missing: set[Learner] = field(default_factory=set)
     not_run: set[Learner] = field(default_factory=set)
     common: bool = True
@@ -73,7 +73,7 @@ class Block:
         return dict(zip(means, found.tolist(), strict=True))
 
 
-def make_blocks(learners: Mapping[Learner, Sequence[Entry]]) -> list[Block]:
+def make_blocks(learners: Mapping[Learner, Sequence[Standing]]) -> list[Block]:
     """Put everyone in the blocks in which they have a number, or were to have one.
 
     A block in which nobody has a number is none.
@@ -86,7 +86,7 @@ def make_blocks(learners: Mapping[Learner, Sequence[Entry]]) -> list[Block]:
         The blocks, in no order that means anything.
     """
     blocks: dict[tuple[BlockKey, str, str], Block] = {}
-    references: list[tuple[Learner, Entry]] = []
+    references: list[tuple[Learner, Standing]] = []
     for name, entries in learners.items():
         for entry in entries:
             if entry.block is None:
@@ -109,15 +109,15 @@ def make_blocks(learners: Mapping[Learner, Sequence[Entry]]) -> list[Block]:
 
 
 def _block(
-    blocks: dict[tuple[BlockKey, str, str], Block], key: BlockKey, policy: str, entry: Entry
+    blocks: dict[tuple[BlockKey, str, str], Block], key: BlockKey, policy: str, entry: Standing
 ) -> Block:
     encoder = entry.row.encoder
     return blocks.setdefault((key, policy, encoder), Block(key, policy, encoder))
 
 
-def _find_missing(blocks: Iterable[Block], learners: Mapping[Learner, Sequence[Entry]]) -> None:
+def _find_missing(blocks: Iterable[Block], learners: Mapping[Learner, Sequence[Standing]]) -> None:
     """Tell common blocks from others, and who is missing from them."""
-    rows: dict[tuple[str, ...], dict[Learner, Entry]] = defaultdict(dict)
+    rows: dict[tuple[str, ...], dict[Learner, Standing]] = defaultdict(dict)
     for name, entries in learners.items():
         for entry in entries:
             row = entry.row
@@ -136,8 +136,8 @@ def _find_missing(blocks: Iterable[Block], learners: Mapping[Learner, Sequence[E
         block.not_run = block.missing - failed
 
 
-def _inapplicable(entry: Entry) -> bool:
-    return all(record.status == "inapplicable" for record in entry.evidence.records)
+def _inapplicable(entry: Standing) -> bool:
+    return all(status == "inapplicable" for status in entry.statuses)
 
 
 def mean_ranks(blocks: Iterable[Block], among: Collection[Learner]) -> dict[Learner, float]:

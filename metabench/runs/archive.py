@@ -1,4 +1,4 @@
-"""The ``.npz`` beside a record: small arrays without pickle, read only as far as they are needed."""
+"""The ``.npz`` beside a record: arrays without pickle, read only as far as they are needed."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ def pack(arrays: Mapping[str, npt.NDArray[np.generic]]) -> bytes:
     buffer = io.BytesIO()
     kept = {name: _narrowed(array) for name, array in arrays.items()}
     np.savez_compressed(buffer, allow_pickle=False, **kept)
+    return buffer.getvalue()
+
+
+def pack_plain(arrays: Mapping[str, npt.NDArray[np.generic]]) -> bytes:
+    """Return arrays as an archive that is not compressed, every array as it is."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 

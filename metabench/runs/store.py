@@ -53,7 +53,7 @@ class Store:
     def __init__(self, root: Path, *, only_read: bool = False) -> None:
         self.root = root
         self.quarantined: list[str] = []
-        self._only_read = only_read
+        self.only_read = only_read
 
     def path(self, cell: Cell, key: str) -> Path:
         """Return where a cell's record lies."""
@@ -100,7 +100,7 @@ class Store:
         path = self.path(cell, key)
         if path.exists():
             scored = self.read(path, key)
-            return scored and scored.record
+            return None if scored is None else scored.record
         for other in sorted(path.parent.parent.glob(f"*/{path.name}")):
             if (scored := self.read(other, key)) is not None:
                 renamed = scored.record.cell.model_copy(update={"protocol": cell.protocol})
@@ -179,7 +179,7 @@ class Store:
     def _quarantine(self, path: Path, why: str) -> None:
         """Set a record aside, with its scores, and remember the reason."""
         where = "it is left where it is"
-        if not self._only_read:
+        if not self.only_read:
             folder = self.root / "quarantine"
             try:
                 _move(path, folder)
@@ -293,10 +293,10 @@ def read_arrays(
         raise DamagedError(f"has damaged scores: the checksum of {path.name} differs")
     try:
         arrays = unpack(content, names)
-        if not all(_is_vector(arrays.get(name)) for name in SCORES):
-            raise ValueError("no row of numbers")
     except Exception as error:  # whatever a forged archive makes the readers raise
         raise DamagedError(f"has unreadable scores {path.name} ({error})") from error
+    if not all(_is_vector(arrays.get(name)) for name in SCORES):
+        raise DamagedError(f"has unreadable scores {path.name} (no row of numbers)")
     return arrays
 
 
