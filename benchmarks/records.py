@@ -32,7 +32,7 @@ PER_SOURCE = ALGORITHMS * SEEDS * len(ENCODERS) * len(SHOTS)
 POOL = 4 * PER_SOURCE
 
 MEASURED = """
-import json, resource, runpy, sys, time
+import json, os, resource, sys, time
 
 begun = time.perf_counter()
 sys.argv = ["metabench", *sys.argv[1:]]
@@ -47,10 +47,12 @@ else:
         told = main()
     except SystemExit as stop:
         told = stop.code
-usage = resource.getrusage(resource.RUSAGE_SELF)
-print(json.dumps([
-    time.perf_counter() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024**2, told,
-]))
+took = time.perf_counter() - begun
+usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+cpu = sum(usage.ru_utime + usage.ru_stime for usage in usages)
+# Processes that read: at most one per core, and none is larger than the largest.
+memory = usages[0].ru_maxrss + len(os.sched_getaffinity(0)) * usages[1].ru_maxrss
+print(json.dumps([took, cpu, memory / 1024**2, told]))
 """
 
 

@@ -147,13 +147,13 @@ def build_overall(tables: Standings, remember: Remember | None = None) -> tuple[
     groups = critical_groups(common, means, ranks)
     complete_cases = places(complete_case_ranks(common))
     worst_case = places(worst_case_ranks(common))
-    rows = []
+    rows, domains = [], tables.domains
     for name, entries in learners.items():
         cells = [entry.cells for entry in entries]
         ok, applicable = sum(n for n, _ in cells), sum(n for _, n in cells)
         by_domain = {
             domain: None if (name, domain) in not_run else _domain_score(entries, domain)
-            for domain in tables.domains
+            for domain in domains
         }
         scores = [score for score in by_domain.values() if score is not None]
         spread = intervals.get(name) or Spread(None, None)

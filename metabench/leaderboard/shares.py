@@ -52,14 +52,14 @@ class _Folder:
 
     Attributes:
         name: The source's name.
-        records: The JSON files.
+        records: Paths of the JSON files.
         files: Number of all files.
         key: SHA-256 of what is known of them without reading them.
         settled: Whether every change from now on would show in ``key``.
     """
 
     name: str
-    records: tuple[Path, ...]
+    records: tuple[str, ...]
     files: int
     key: str
     settled: bool
@@ -203,7 +203,8 @@ class _Lazy:
 def _read(work: tuple[Store, _Folder, list[Audit]]) -> _Read:
     store, folder, audits = work
     opened = Store(store.root, only_read=store.only_read)
-    scored = [found for path in folder.records if (found := opened.read(path)) is not None]
+    paths = map(Path, folder.records)
+    scored = [found for path in paths if (found := opened.read(path)) is not None]
     if any(one.record.cell.source != folder.name for one in scored):
         return _Read(None, [], [])
     return _Read(*summarise(scored, Audited(audits)), opened.quarantined)
@@ -232,7 +233,7 @@ def _folder(entry: os.DirEntry[str], made_by: str) -> _Folder:
     text = "\n".join([made_by, *sorted(listed)])
     return _Folder(
         name=entry.name,
-        records=tuple(map(Path, sorted(records))),
+        records=tuple(sorted(records)),
         files=len(listed),
         key=hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest(),
         settled=newest < now - TICK_SECONDS * 1e9,
