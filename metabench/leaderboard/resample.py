@@ -222,30 +222,43 @@ def _interval(domains: _Domains) -> Interval | None:
 
 def _over_domains(domains: Sequence[Sequence[Share]]) -> FloatArray:
     total = np.zeros(REPLICATES)
-    for slot in range(len(domains)):
-        picks = _drawn((DOMAINS, len(domains), slot), len(domains))
-        for position, shares in enumerate(domains):
-            (chosen,) = np.nonzero(picks == position)
-            total[chosen] += _over_sources(shares, slot, chosen)
+    for position, shares in enumerate(domains):
+        sums = np.concatenate([share.replicates for share in shares])
+        rows = np.array([share.rows for share in shares], dtype=np.float64)
+        for slot in range(len(domains)):
+            picks = _source_picks(len(domains), slot, position, len(shares))
+            total[picks.chosen] += sums[picks.place].sum(axis=0) / rows[picks.source].sum(axis=0)
     return total / len(domains)
 
 
-def _over_sources(shares: Sequence[Share], domain_slot: int, chosen: IntArray) -> FloatArray:
-    """Draw sources for those replicates that have drawn their domain."""
-    sums = np.stack([share.replicates for share in shares])
-    rows = np.array([share.rows for share in shares], dtype=np.float64)
-    total, number = np.zeros(chosen.size), np.zeros(chosen.size)
-    for slot in range(len(shares)):
-        pick = _drawn((SOURCES, domain_slot, slot), len(shares))[chosen]
-        resample = _drawn((RESAMPLES, domain_slot, slot), REPLICATES)[chosen]
-        total += sums[pick, resample]
-        number += rows[pick]
-    return total / number
+@dataclass(frozen=True)
+class _Picks:
+    """Which sources are drawn, by those replicates that have drawn their domain.
+
+    Attributes:
+        chosen: The replicates.
+        source: ``[sources, chosen]`` number of each source that is drawn.
+        place: ``[sources, chosen]`` which replicate of it, in all sources' replicates laid end to
+            end.
+    """
+
+    chosen: IntArray
+    source: IntArray
+    place: IntArray
 
 
-@lru_cache(maxsize=16384)
-def _drawn(stream: tuple[int, int, int], below: int) -> IntArray:
+@lru_cache(maxsize=1024)
+def _source_picks(domains: int, slot: int, position: int, sources: int) -> _Picks:
     """Draw once for every learner: all meet the same draws."""
+    (chosen,) = np.nonzero(draws((DOMAINS, domains, slot), REPLICATES, domains) == position)
+    picks = [_drawn((SOURCES, slot, number), sources)[chosen] for number in range(sources)]
+    resample = [_drawn((RESAMPLES, slot, number), REPLICATES)[chosen] for number in range(sources)]
+    source = np.stack(picks)
+    return _Picks(chosen, source, source * REPLICATES + np.stack(resample))
+
+
+@lru_cache(maxsize=4096)
+def _drawn(stream: tuple[int, int, int], below: int) -> IntArray:
     drawn = draws(stream, REPLICATES, below)
     drawn.setflags(write=False)
     return drawn
