@@ -21,6 +21,7 @@ from metabench.leaderboard.ranking import average_ranks
 
 if TYPE_CHECKING:
     from metabench.leaderboard.standing import BlockKey, Standing
+    from metabench.leaderboard.statistics import FloatArray
 
 Learner = tuple[str, str]
 """Encoder policy and algorithm."""
@@ -64,6 +65,23 @@ class Block:
     def higher_is_better(self) -> bool:
         """The metric's direction."""
         return self.key.best >= self.key.chance
+
+    def stretched(self, ranks: FloatArray, standing: int, among: Collection[Learner]) -> FloatArray:
+        """Stretch ranks to the number of all, however few stand here.
+
+        Where a learner does not apply it has no rank, and the others have fewer opponents: without
+        this the last of few would seem better than the middle of many. Ranks stay as they are where
+        everyone stands; who stands alone is put in the middle.
+
+        Args:
+            ranks: From 1 to ``standing``.
+            standing: How many are ranked here.
+            among: All that are ranked, here or elsewhere.
+        """
+        everyone = sum(policy in {self.policy, REFERENCE} for policy, _ in among)
+        if standing == 1:
+            return ranks + (everyone - 1) / 2
+        return 1 + (ranks - 1) * ((everyone - 1) / (standing - 1))
 
     def ranks(self, among: Collection[Learner]) -> dict[Learner, float]:
         """Rank those learners that have a number here from 1; ties share an average."""
@@ -128,7 +146,7 @@ def _find_missing(blocks: Iterable[Block], learners: Mapping[Learner, Sequence[S
         place = (key.domain, key.source, key.protocol_digest)
         here = rows[*place, REFERENCE] | rows[*place, block.encoder]
         wanted = {name for name in learners if name[0] in {block.policy, REFERENCE}}
-        wanted -= {name for name, entry in here.items() if _inapplicable(entry)}
+        wanted -= {name for name, entry in here.items() if inapplicable(entry)}
         failed = {name for name in wanted & here.keys() if here[name].block is None}
         members = [name for name in wanted - failed if name[0] == block.policy]
         block.common = 2 * sum(name in block.entries for name in members) > len(members)
@@ -136,13 +154,14 @@ def _find_missing(blocks: Iterable[Block], learners: Mapping[Learner, Sequence[S
         block.not_run = block.missing - failed
 
 
-def _inapplicable(entry: Standing) -> bool:
+def inapplicable(entry: Standing) -> bool:
+    """Whether no seed of a row applies to its task."""
     return all(status == "inapplicable" for status in entry.statuses)
 
 
 def mean_ranks(blocks: Iterable[Block], among: Collection[Learner]) -> dict[Learner, float]:
-    """Mean over blocks of the rank among these learners."""
-    return _mean(block.ranks(among) for block in blocks)
+    """Mean over blocks of the rank among these learners, stretched to their number."""
+    return _mean(_stretched(block, block.ranks(among), among) for block in blocks)
 
 
 def win_rates(blocks: Iterable[Block], among: Collection[Learner]) -> dict[Learner, float]:
@@ -169,11 +188,24 @@ def complete_case_ranks(blocks: Iterable[Block]) -> dict[Learner, float]:
 
 def worst_case_ranks(blocks: Iterable[Block]) -> dict[Learner, float]:
     """Mean rank if everyone that is missing from a block were last in it."""
+    blocks = list(blocks)
+    everyone = {name for block in blocks for name in block.entries.keys() | block.missing}
     return _mean(
-        block.ranks(block.entries)
-        | dict.fromkeys(block.missing, float(len(block.entries) + len(block.missing)))
+        _stretched(
+            block,
+            block.ranks(block.entries)
+            | dict.fromkeys(block.missing, float(len(block.entries) + len(block.missing))),
+            everyone,
+        )
         for block in blocks
     )
+
+
+def _stretched(
+    block: Block, ranks: Mapping[Learner, float], among: Collection[Learner]
+) -> dict[Learner, float]:
+    found = block.stretched(np.array(list(ranks.values())), len(ranks), among)
+    return dict(zip(ranks, found.tolist(), strict=True))
 
 
 def places(found: Mapping[Learner, float]) -> dict[Learner, int]:

@@ -20,6 +20,7 @@ import numpy as np
 from metabench.leaderboard.blocks import (
     Learner,
     complete_case_ranks,
+    inapplicable,
     make_blocks,
     mean_ranks,
     places,
@@ -130,10 +131,13 @@ def build_overall(tables: Standings, remember: Remember | None = None) -> tuple[
         Rows by policy and rank, unranked ones last. Learners with nothing but inapplicable cells
         are left out.
     """
-    learners: dict[Learner, list[Standing]] = defaultdict(list)
+    everyone: dict[Learner, list[Standing]] = defaultdict(list)
     for entry in tables.entries:
-        if any(status != "inapplicable" for status in entry.statuses):
-            learners[entry.policy, entry.row.algorithm].append(entry)
+        everyone[entry.policy, entry.row.algorithm].append(entry)
+    # Who does not apply somewhere is not missing there, so those rows are needed as well.
+    learners = {
+        name: found for name, found in everyone.items() if not all(map(inapplicable, found))
+    }
     # Without an applicable cell nobody takes part, and is missing nowhere.
     blocks = make_blocks({name: found for name, found in learners.items() if _takes_part(found)})
     not_run = {(name, block.key.domain) for block in blocks for name in block.not_run}

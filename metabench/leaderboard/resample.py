@@ -197,8 +197,12 @@ def _block_ranks(
     if not ranks:
         return {}
     rows = [means[name, block.entries[name].row.encoder] for name in ranks]
-    replicates = _ranks(np.stack(rows), block)
-    return {name: (rank, row) for (name, rank), row in zip(ranks.items(), replicates, strict=True)}
+    replicates = block.stretched(_ranks(np.stack(rows), block), len(ranks), among)
+    values = block.stretched(np.array(list(ranks.values())), len(ranks), among)
+    return {
+        name: (rank, row)
+        for name, rank, row in zip(ranks, values.tolist(), replicates, strict=True)
+    }
 
 
 def _ranks(means: FloatArray, block: Block) -> FloatArray:

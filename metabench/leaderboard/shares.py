@@ -9,6 +9,7 @@ now and could be written again within the same tick of the clock, are read every
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -35,6 +36,7 @@ from metabench.leaderboard.standing import Standings, order_of
 from metabench.leaderboard.statistics import FloatArray
 from metabench.leaderboard.summary import Blocks, Json, Summary, restore, summarise
 from metabench.runs.record import digest_of
+from metabench.runs.spawning import main_not_imported
 from metabench.runs.store import Store
 
 if TYPE_CHECKING:
@@ -151,8 +153,10 @@ class Shares:
             yield from zip(folders, map(_read, work), strict=True)
             return
         try:
-            with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-                yield from zip(folders, pool.map(_read, work), strict=True)
+            with main_not_imported(), ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+                with _one_thread():  # its processes are started now
+                    found = pool.map(_read, work)
+                yield from zip(folders, found, strict=True)
         except BrokenProcessPool as error:
             raise MetabenchError(
                 "a process that read records was killed, perhaps for want of memory; "
@@ -198,6 +202,24 @@ class _Lazy:
                 )
             self._blocks = found[1]
         return self._blocks
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let processes that are started meanwhile compute on one thread: there is one per core."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def _read(work: tuple[Store, _Folder, list[Audit]]) -> _Read:
