@@ -187,7 +187,8 @@ class Store:
                 where = f"it cannot be moved to {folder} ({error.strerror})"
             else:
                 where = f"moved to {folder}"
-        self.quarantined.append(f"{path.name} {why}; {where}, and the cell counts as not run")
+        name = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+        self.quarantined.append(f"{name.as_posix()} {why}; {where}, and the cell counts as not run")
 
 
 def record_name(cell: Cell, key: str) -> str:
@@ -255,9 +256,10 @@ def _parsed(text: str) -> Record:
             values = migrate(values)
         elif version != SCHEMA_VERSION:
             newer = isinstance(version, int) and version > SCHEMA_VERSION
+            remedy = "update metabench" if newer else "run the cell again"
             raise DamagedError(
-                f"has schema version {version!r}, and this metabench reads version {SCHEMA_VERSION}"
-                + (": update metabench" if newer else "")
+                f"has schema version {version!r}, and this metabench reads version "
+                f"{SCHEMA_VERSION}: {remedy}"
             )
         record = Record.model_validate(values)
         # What metabench wrote is canonical as it stands; anything else is judged as understood.
