@@ -189,7 +189,7 @@ def compare_store(
                 f"--algorithms {first},{second} --store {store.root}` makes those of algorithms "
                 "that are installed"
             )
-    records = map(store.scored, store.scan((first, second)))
+    records = store.scan_scored((first, second))
     return compare(records, first, second, sources=sources, encoders=encoders)
 
 
