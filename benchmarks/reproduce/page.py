@@ -1,4 +1,4 @@
-"""The page ``docs/reproduction.md``: what was published, what came out here, and why."""
+"""The page ``docs/explanation/reproduction.md``: what was published, what came out here, and why."""
 
 from __future__ import annotations
 
