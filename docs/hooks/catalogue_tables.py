@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from metabench.registry.candidates import first_party
 from metabench.registry.catalogue import Entry
 from metabench.registry.discovery import load_plugins
-from metabench.registry.candidates import first_party
 
 Cells = Callable[[Any], tuple[str, ...]]
 

@@ -60,7 +60,9 @@ def readme_section(heading: str) -> str:
         ValueError: If there is no such heading.
     """
     text = (ROOT / "README.md").read_text("utf-8")
-    found = re.search(rf"^## {re.escape(heading)}\n(.+?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^## {re.escape(heading)}\n(.+?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+    )
     if found is None:
         raise ValueError(f"README.md has no heading {heading!r}")
     return found[1].strip()

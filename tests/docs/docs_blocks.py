@@ -28,7 +28,7 @@ class Block:
         language: As the fence says; ``python`` for hidden code.
         title: The file that it is, if it says so.
         text: What stands in it.
-        marks: What comments before it say: ``skip`` and ``parse`` with a reason, ``store``, ``exit``.
+        marks: What comments before it say, such as the reason of ``skip`` and ``parse``.
     """
 
     page: str

@@ -34,7 +34,15 @@ def split(line):
             continue  # a comment
         count = next(n for n, word in enumerate(command) if not re.match(r"[A-Z_]+=", word))
         variables = dict(word.split("=", 1) for word in command[:count])
-        yield variables, [os.path.expanduser(word) for word in command[count:]]
+        yield (
+            {name: at_home(value) for name, value in variables.items()},
+            [at_home(word) for word in command[count:]],
+        )
+
+
+def at_home(word):
+    """Put the home folder where a word begins with it."""
+    return str(Path(word).expanduser()) if word.startswith("~") else word
 
 
 def carry_out(arguments):
@@ -46,9 +54,9 @@ def carry_out(arguments):
 
 
 def parse(arguments):
-    """Parse ``metabench``'s arguments; let ``run`` say what it would do."""
+    """Parse ``metabench``'s arguments; let ``run`` plan what it would do."""
     if arguments[0] == "run":
-        return carry_out([*arguments, "--dry-run"])
+        return carry_out([*arguments, "--dry-run", "--json"])
     command, context, rest = main, click.Context(main, info_name=METABENCH), list(arguments)
     while isinstance(command, click.Group):
         name = rest.pop(0)

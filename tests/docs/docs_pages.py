@@ -60,7 +60,7 @@ class Page:
             printed = ""
             for variables, command in split(step.command):
                 printed += self._command(block, step, variables, command)
-            missing = words(step.printed) - words(printed)
+            missing = words(step.printed) - words(printed) if "parse" not in block.marks else ()
             where = f"{block.page}:{step.line}: {step.command}"
             assert not missing, f"{where}\ndoes not print {sorted(missing)}, but\n{printed}"
 
@@ -83,7 +83,8 @@ class Page:
             run_command.make_context("run", [])  # reads the file in the current folder
         elif SUITE_KEYS & set(content):
             parse_suite(block.text, block.place)
-        for value in content.get("project", {}).get("entry-points", {}).get("metabench", {}).values():
+        points = content.get("project", {}).get("entry-points", {})
+        for value in points.get("metabench", {}).values():
             assert all(part.isidentifier() for part in value.replace(":", ".").split(".")), value
 
     def _yaml(self, block):
@@ -102,7 +103,7 @@ class Page:
 def environment(variables):
     """Set environment variables for a while."""
     before = dict(os.environ)
-    os.environ.update({name: os.path.expanduser(value) for name, value in variables.items()})
+    os.environ.update(variables)
     try:
         yield
     finally:
