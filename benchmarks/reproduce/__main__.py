@@ -36,7 +36,7 @@ def main() -> None:
         failed |= subprocess.run(command, check=False).returncode
     comparisons = compare(Store(chosen.store.resolve(), only_read=True))
     write(ROOT / "leaderboards" / "reproduction" / "reproduction.csv", comparisons)
-    (ROOT / "docs" / "reproduction.md").write_text(page(comparisons), "utf-8")
+    (ROOT / "docs" / "explanation" / "reproduction.md").write_text(page(comparisons), "utf-8")
     for one in comparisons:
         if one.verdict != "not run":
             print(f"{one.source} {one.way}w{one.shot} {one.method}: {one.ours} {one.verdict}")

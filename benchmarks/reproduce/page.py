@@ -1,4 +1,4 @@
-"""The page ``docs/reproduction.md``: what was published, what came out here, and why."""
+"""The page ``docs/explanation/reproduction.md``: what was published, what came out, and why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ errors. Intervals are 95 %, over what the CSV's `ci_over` says.
 
 To repeat a row, or to resume one that was interrupted:
 
-    METABENCH_DATA=... python benchmarks/reproduce --store DIR
+<!-- skip: hours on real data -->
+```bash
+METABENCH_DATA=~/data python benchmarks/reproduce --store DIR
+```
 """
 
 
