@@ -84,6 +84,11 @@ def examine_source(
     else:
         if "modality" not in declared:
             raise UsageError("say what a function delivers: check_source(..., modality='image')")
+        if "<" in source.__qualname__:
+            raise UsageError(
+                f"{source.__qualname__} cannot be imported, and a run imports sources by name; "
+                "define it in a module"
+            )
         info = described(TaskSourceInfo, source, {"domain": "examined", **declared})
         made = source
     subject = SourceSubject(info, made, data)
