@@ -18,6 +18,12 @@ A complete plugin module::
             citation="Doe (2026), section 3",
             licence="MIT",
         )
+
+The plugin API, which is all that this module offers, has a version of its own, `API_VERSION`. A
+module may say which one it is written for by ``metabench_api = "1.0"``; a metabench that does not
+offer that one leaves it out and says so. Additions raise the minor version: hooks get arguments,
+which are passed by name, and descriptors get fields, which have defaults, so that what was written
+before goes on working. What is to be removed warns for one minor version first.
 """
 
 from __future__ import annotations
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
     from metabench.runs.record import Record
 
 __all__ = [
+    "API_VERSION",
     "PROTOCOL_SETTINGS",
     "AlgorithmInfo",
     "DataFile",
@@ -43,6 +50,9 @@ __all__ = [
     "hookimpl",
     "hookspec",
 ]
+
+API_VERSION = "1.0"
+"""``MAJOR.MINOR`` of the plugin API."""
 
 PROJECT = "metabench"
 hookspec = pluggy.HookspecMarker(PROJECT)

@@ -103,14 +103,19 @@ class Main(LazyGroup):
             sys.exit(_fail(str(error), EXIT_FAILURE))
         except click.ClickException as error:
             sys.exit(_fail(_click_message(error), error.exit_code))
-        except click.Abort:
-            sys.exit(_fail("interrupted", EXIT_INTERRUPTED))
+        except click.Abort as error:
+            sys.exit(_fail(f"interrupted{circumstances(error.__cause__)}", EXIT_INTERRUPTED))
         sys.exit(result if isinstance(result, int) else 0)
 
 
 def _fail(message: str, code: int) -> int:
     click.echo(f"metabench: error: {message}", err=True)
     return code
+
+
+def circumstances(error: BaseException | None) -> str:
+    """Return what is noted on an interruption, such as which plugin was being imported."""
+    return "".join(f" {note}" for note in getattr(error, "__notes__", ()))
 
 
 def _click_message(error: click.ClickException) -> str:

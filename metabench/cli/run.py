@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from metabench.cli._common import EXIT_INTERRUPTED, disabled_plugins, plugin_options
+from metabench.cli._common import EXIT_INTERRUPTED, circumstances, disabled_plugins, plugin_options
 from metabench.cli._settings import ConfiguredCommand
 from metabench.errors import UsageError
 
@@ -88,10 +88,12 @@ def run(*, dry_run: bool, as_json: bool, **options: Any) -> int:
     try:
         with watcher:
             result = carry_out(request, watcher)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         command = shlex.join(["metabench", *sys.argv[1:]])
         kept = f"{counted(watcher.done, 'cell')} finished in this run and kept in {request.store}"
-        click.echo(f"\ninterrupted: {kept}; resume with\n  {command}", err=True)
+        click.echo(
+            f"\ninterrupted{circumstances(error)}: {kept}; resume with\n  {command}", err=True
+        )
         return EXIT_INTERRUPTED
     if as_json:
         _print_json(result)

@@ -47,6 +47,10 @@ class Candidate:
         """Report what is wrong with this plugin."""
         return Problem(self.distribution, self.version, message)
 
+    def notice(self, message: str) -> Problem:
+        """Report something of this plugin for which it is not left out."""
+        return Problem(self.distribution, self.version, message, notice=True)
+
     def left_out(self, fault: str, remedy: str = "update or uninstall it") -> Problem:
         """Report that this plugin is left out, why, and what to do."""
         return self.problem(f"{fault}; it is left out: {remedy}, or hide it with -p no:{self.name}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from metabench.hookspecs import (
     MetricInfo,
     TaskSourceInfo,
 )
+from metabench.registry.quiet import stdout_to_stderr
 
 if TYPE_CHECKING:
     from pluggy import PluginManager
@@ -80,17 +80,19 @@ class PluginInfo:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that was left out, and why.
+    """Something that was left out, and why; or a notice, where nothing was.
 
     Attributes:
         plugin: The distribution at fault.
         version: Its version.
         message: What is wrong and what to do, on one line.
+        notice: Whether nothing was left out: the plugin is slow, or uses what will be removed.
     """
 
     plugin: str
     version: str
     message: str
+    notice: bool = False
 
     def __str__(self) -> str:
         """Return the one line that is reported."""
@@ -148,7 +150,7 @@ class Catalogue:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Everything that was left out, and every observer that raised so far."""
+        """What was left out, notices, and every observer that raised so far."""
         return tuple(self._problems)
 
     @property
@@ -241,7 +243,7 @@ class Catalogue:
             raise ValueError(f"{hook} is no observer; those are {', '.join(OBSERVERS)}")
         for plugin in self.loaded:
             try:
-                with contextlib.redirect_stdout(sys.stderr):
+                with stdout_to_stderr():
                     getattr(plugin.hooks.hook, hook)(**arguments)
             except KeyboardInterrupt:
                 raise

@@ -30,7 +30,7 @@ def load_plugins(*, disabled: Iterable[str] = (), strict: bool = False) -> Catal
 
     Args:
         disabled: Plugins to leave out, by the name of the distribution or of its entry point.
-        strict: Raise instead of leaving anything out.
+        strict: Raise instead of leaving anything out; notices are no reason to.
 
     Returns:
         What the plugins provide, and everything that was left out.
@@ -51,10 +51,11 @@ def load_plugins(*, disabled: Iterable[str] = (), strict: bool = False) -> Catal
             problems.append(outcome)
         else:
             provisions.append(outcome)
+            problems += outcome.notices
     settlement = settle(provisions)
     problems += settlement.problems + _leave_out_unscored(settlement)
-    if strict and problems:
-        raise MetabenchError("\n".join(map(str, problems)))
+    if strict and (left_out := [problem for problem in problems if not problem.notice]):
+        raise MetabenchError("\n".join(map(str, left_out)))
     return _catalogue(provisions, settlement, problems)
 
 
