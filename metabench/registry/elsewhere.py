@@ -5,6 +5,7 @@ The interpreter runs `metabench.registry.describe`, which answers in JSON.
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ import pluggy
 
 import metabench
 from metabench import hookspecs
-from metabench.errors import UsageError, unknown_name
+from metabench.errors import UsageError
 from metabench.hookspecs import DataFile, Descriptor
 from metabench.registry.candidates import CORE, Candidate, normalised
 from metabench.registry.catalogue import Kind, Problem, one_line
@@ -100,10 +101,11 @@ def plugins_elsewhere(name: str, python: str) -> tuple[list[Provision], list[Pro
     bare = Environment(name, python, find_interpreter(name, python))
     answer = _ask(bare, {"plugin": name})
     if not answer["plugins"] and not answer["problems"]:
-        unknown = unknown_name("plugin", name, answer["known"])
+        near = difflib.get_close_matches(name, answer["known"], n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise UsageError(
-            f"--plugin-env {name}={python}: {unknown}; install it there: "
-            f"{bare.executable} -m pip install {name}"
+            f"--plugin-env {name}={python}: no plugin of that name is installed there; {hint}"
+            f"`{bare.executable} -m pip install {name}` installs it"
         )
     if "torch" not in answer["versions"]:
         raise UsageError(
@@ -153,7 +155,7 @@ def find_interpreter(name: str, python: str) -> str:
             f"{place}: there is no such interpreter; name an executable, such as "
             "/path/to/venv/bin/python, or the folder of a virtual environment"
         )
-    return str(Path(found).absolute())
+    return os.path.abspath(found)  # noqa: PTH100 - Path.resolve would follow the link
 
 
 def _ask(environment: Environment, question: Mapping[str, Any]) -> Any:

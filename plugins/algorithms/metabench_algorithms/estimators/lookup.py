@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sklearn
-from sklearn.base import is_classifier, is_regressor
+from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.utils import all_estimators
 
 from metabench.errors import UnavailableError, UsageError, unknown_name
@@ -52,8 +53,8 @@ def build_estimator(name: str, parameters: Mapping[str, Any]) -> Any:
                 f'{{ sklearn = "module.Class", ... }}'
             )
     try:
-        return made(**given)
-    except (TypeError, ValueError) as error:
+        return clone(made(**given))  # which takes its parameters apart: see whether it can be done
+    except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"{place}: {_first_line(error)}") from error
 
 
@@ -64,7 +65,8 @@ def kind_of(estimator: Any) -> str:
             return "classifier"
         return "regressor" if is_regressor(estimator) else ""
     except (AttributeError, TypeError):  # it has none of the tags of today's scikit-learn
-        return str(getattr(estimator, "_estimator_type", ""))
+        guess = "classifier" if hasattr(estimator, "predict_proba") else ""
+        return str(getattr(estimator, "_estimator_type", guess))
 
 
 def find_class(name: str) -> Any:
@@ -83,21 +85,23 @@ def find_class(name: str) -> Any:
         inside, _, attribute = name.rpartition(".")
         module = f"{PACKAGE}.{inside}" if inside else PACKAGE
     try:
-        found = getattr(importlib.import_module(module), attribute, None)
+        holder = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        package = module.partition(".")[0]
+        if not f"{module}.".startswith(f"{error.name}."):  # what it imports is missing
+            raise
+        holder, package = None, module.partition(".")[0]
         if error.name == package:
             raise UnavailableError(
                 f"{PREFIX}{name} needs the module {package!r}, which is not installed",
                 f"install the package that provides {package}",
             ) from error
-        found = None
-    if inspect.isclass(found) and hasattr(found, "fit"):
+    found = getattr(holder, attribute, None)
+    if _fits(found):
         return found
-    if ":" in name:
-        here = [n for n, one in vars(importlib.import_module(module)).items() if _fits(one)]
-        raise _no_such(name, [f"{module}:{each}" for each in here])
-    raise _no_such(name, _names())
+    if ":" not in name:
+        raise _no_such(name, _names())
+    here = [each for each, one in vars(holder).items() if _fits(one)] if holder else []
+    raise _no_such(name, [f"{module}:{each}" for each in here])
 
 
 def other_kind(name: str, wanted: str) -> str:
@@ -113,10 +117,10 @@ def _no_such(name: str, known: Iterable[str]) -> UsageError:
         if near
         else f"write {PREFIX}ensemble.ExtraTreesClassifier or {PREFIX}package.module:Class"
     )
-    return UsageError(f"{PREFIX}{name}: scikit-learn {sklearn.__version__} has no such estimator; "
-                      f"{hint}") if ":" not in name else UsageError(
-        f"{PREFIX}{name} is no class with a method fit; {hint}"
-    )  # fmt: skip
+    fault = ": there is no such class with a method fit"
+    if ":" not in name:
+        fault = f": scikit-learn {sklearn.__version__} has no such estimator"
+    return UsageError(f"{PREFIX}{name}{fault}; {hint}")
 
 
 def _near(name: str, known: Iterable[str]) -> list[str]:
@@ -134,7 +138,7 @@ def _names(*kinds: str) -> list[str]:
 
 def _public(module: str) -> str:
     parts = module.split(".")[1:]
-    return ".".join(part for part in parts if not part.startswith("_"))
+    return ".".join(itertools.takewhile(lambda part: not part.startswith("_"), parts))
 
 
 def _fits(value: Any) -> bool:
@@ -144,15 +148,23 @@ def _fits(value: Any) -> bool:
 def _built(value: Any) -> Any:
     """Build the estimators inside a parameter's value."""
     if isinstance(value, str) and value.startswith(PREFIX):
-        return build_estimator(value.removeprefix(PREFIX), {})
+        return _inner(value, {})
     if isinstance(value, Mapping) and isinstance(value.get(PACKAGE), str):
         own = {name: each for name, each in value.items() if name != PACKAGE}
-        return build_estimator(value[PACKAGE].removeprefix(PREFIX), own)
+        return _inner(value[PACKAGE], own)
     if isinstance(value, Mapping):
         return {name: _built(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_built(each) for each in value]
     return value
+
+
+def _inner(name: str, parameters: Mapping[str, Any]) -> Any:
+    """Build an estimator inside another; only scikit-learn's version is part of the cell key."""
+    name = name.removeprefix(PREFIX)
+    if ":" in name:
+        raise UsageError(f"{PREFIX}{name}: an estimator inside another has to be scikit-learn's")
+    return build_estimator(name, parameters)
 
 
 def _first_line(error: Exception) -> str:
