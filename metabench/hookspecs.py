@@ -144,7 +144,25 @@ class TaskSourceInfo(Descriptor):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncoderInfo(Descriptor):
+class ChosenInfo(Descriptor):
+    """What users choose by name, and may complete by an argument: encoders and algorithms.
+
+    Attributes:
+        argument: What follows the name in ``name:ARGUMENT``, such as ``"model id or path"``; empty
+            if nothing does. It reaches the target as the option ``argument``.
+        libraries: Importable packages whose installed versions are part of every cell key, such as
+            that from which the argument takes a part. An argument of the form
+            ``package.module:Name`` adds its package by itself.
+        suites: The named suites in which it is used by default; never with an argument.
+    """
+
+    argument: str = ""
+    libraries: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderInfo(ChosenInfo):
     """Raw inputs to embeddings.
 
     The target is called as ``target(spec, **options)`` with a
@@ -156,20 +174,15 @@ class EncoderInfo(Descriptor):
         trainable: Whether meta-training updates its weights. Frozen encoders are applied once to
             every item of a source.
         feature_map: Whether it also gives maps of local features; only trainable encoders do.
-        argument: What follows the name in ``name:ARGUMENT``, such as ``"model id or path"``; empty
-            if the encoder takes none. It reaches the target as the keyword ``argument``.
-        suites: The named suites in which it is used by default.
     """
 
     modalities: tuple[str, ...]
     trainable: bool
     feature_map: bool = False
-    argument: str = ""
-    suites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlgorithmInfo(Descriptor):
+class AlgorithmInfo(ChosenInfo):
     """A few-shot learner.
 
     The target is a `metabench.learners.contracts.Algorithm` class; ``options`` are hyperparameters

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from metabench.cli._common import EXIT_INTERRUPTED, circumstances, disabled_plugins, plugin_options
-from metabench.cli._settings import ConfiguredCommand
+from metabench.cli._settings import FILE, ConfiguredCommand, read_algorithms
 from metabench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ def _listed(name: str, help_text: str) -> Callable[[F], F]:
     show_default=True,
     help="Precision of trainable encoders.",
 )
+@click.option(
+    "--plugin-env", multiple=True, metavar="NAME=PYTHON",
+    help="Run a plugin's cells in another interpreter or virtual environment. Repeatable.",
+)  # fmt: skip
 @click.option("--jobs", type=int, help="Worker processes; by default one per core.")
 @click.option(
     "--executor", type=click.Choice(["local", "dask"]), default="local", show_default=True
@@ -114,10 +118,28 @@ def _request(options: dict[str, Any]) -> RunRequest:
     options["shots"] = tuple(_number(shot) for shot in options["shots"])
     options["seeds"] = tuple(_number(seed) for seed in options["seeds"])
     options["shard"] = _shard(options["shard"])
+    options["plugin_env"] = _environments(options["plugin_env"])
+    options["variants"] = read_algorithms(Path(FILE))
     try:
         return RunRequest(**options)
     except ValidationError as error:
+        if error.errors()[0]["loc"][0] == "variants":
+            raise UsageError(f"{Path(FILE).absolute()}: {first_error(error)}") from error
         raise UsageError(f"--{first_error(error)}") from error
+
+
+def _environments(values: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for value in values:
+        name, equals, python = value.partition("=")
+        if not (name and equals and python):
+            raise UsageError(
+                f"--plugin-env {value!r} is not of the form NAME=PYTHON, such as "
+                "my-plugin=/path/to/venv"
+            )
+        if found.setdefault(name, python) != python:
+            raise UsageError(f"--plugin-env gives {name} two interpreters: {found[name]}, {python}")
+    return found
 
 
 def _number(text: str | None) -> int | str | None:

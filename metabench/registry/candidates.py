@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from metabench.errors import UsageError, unknown_name
 from metabench.registry.catalogue import Problem, describe_exception
+from metabench.registry.home import HERE, Home
 
 GROUP = "metabench"
 CORE = "metabench"
@@ -26,12 +27,14 @@ class Candidate:
         value: What it points to, such as ``my_package.plugin``.
         distribution: The distribution that declares it.
         version: The version of that distribution.
+        home: The installation that it is part of.
     """
 
     name: str
     value: str
     distribution: str
     version: str
+    home: Home = HERE
 
     @property
     def label(self) -> str:

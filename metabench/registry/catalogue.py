@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from metabench.errors import UsageError, unknown_name
 from metabench.hookspecs import (
     AlgorithmInfo,
+    ChosenInfo,
     Descriptor,
     EncoderInfo,
     MetricInfo,
     TaskSourceInfo,
 )
+from metabench.registry.home import HERE, Home
 from metabench.registry.quiet import stdout_to_stderr
 
 if TYPE_CHECKING:
     from pluggy import PluginManager
 
 D_co = TypeVar("D_co", bound=Descriptor, covariant=True)
+C_co = TypeVar("C_co", bound=ChosenInfo, covariant=True)
 
 Kind = Literal["source", "encoder", "algorithm", "metric"]
 
@@ -51,11 +54,13 @@ class Entry(Generic[D_co]):
         info: Its descriptor.
         plugin: The distribution that provides it.
         version: The version of that distribution.
+        home: The installation that it is part of.
     """
 
     info: D_co
     plugin: str
     version: str
+    home: Home = HERE
 
 
 @dataclass(frozen=True)
@@ -184,29 +189,21 @@ class Catalogue:
         Raises:
             UsageError: If there is none, or its argument is missing or superfluous.
         """
-        base, colon, argument = name.partition(":")
-        entry = self._look_up("encoder", base, self.encoders)
-        if entry.info.argument and not argument:
-            raise UsageError(
-                f"encoder {name!r} needs an argument: {base}:<{entry.info.argument}>",
-            )
-        if colon and not entry.info.argument:
-            raise UsageError(f"encoder {name!r}: {base} takes no argument; write {base}")
-        return entry
+        return self._complete("encoder", name, self.encoders)
 
     def algorithm(self, name: str) -> Entry[AlgorithmInfo]:
         """Look up an algorithm.
 
         Args:
-            name: Its name.
+            name: Its name, or ``name:ARGUMENT`` for an algorithm that takes an argument.
 
         Returns:
             Its entry.
 
         Raises:
-            UsageError: If there is none, with the nearest names.
+            UsageError: If there is none, or its argument is missing or superfluous.
         """
-        return self._look_up("algorithm", name, self.algorithms)
+        return self._complete("algorithm", name, self.algorithms)
 
     def metric(self, name: str) -> Entry[MetricInfo]:
         """Look up a metric.
@@ -221,6 +218,16 @@ class Catalogue:
             UsageError: If there is none, with the nearest names.
         """
         return self._look_up("metric", name, self.metrics)
+
+    def _complete(self, kind: Kind, name: str, entries: Mapping[str, Entry[C_co]]) -> Entry[C_co]:
+        """Look up what may be completed by an argument."""
+        base, colon, argument = name.partition(":")
+        entry = self._look_up(kind, base, entries)
+        if entry.info.argument and not argument:
+            raise UsageError(f"{kind} {name!r} needs an argument: {base}:<{entry.info.argument}>")
+        if colon and not entry.info.argument:
+            raise UsageError(f"{kind} {name!r}: {base} takes no argument; write {base}")
+        return entry
 
     def _look_up(self, kind: Kind, name: str, entries: Mapping[str, Entry[D_co]]) -> Entry[D_co]:
         if name in entries:

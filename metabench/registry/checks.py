@@ -13,6 +13,7 @@ from typing import Any, get_args
 from metabench.hookspecs import (
     PROTOCOL_SETTINGS,
     AlgorithmInfo,
+    ChosenInfo,
     DataFile,
     Descriptor,
     EncoderInfo,
@@ -124,9 +125,7 @@ def _encoder_faults(info: EncoderInfo) -> Iterator[str]:
     yield from _flag_faults(info, "trainable", "feature_map")
     if info.feature_map is True and info.trainable is False:
         yield "feature_map is set and trainable is not; only embeddings of frozen encoders are kept"
-    if not _is_line(info.argument):
-        yield f"argument {info.argument!r} is not one line of text"
-    yield from _suites_faults(info.suites)
+    yield from _chosen_faults(info)
 
 
 def _algorithm_faults(info: AlgorithmInfo) -> Iterator[str]:
@@ -139,7 +138,7 @@ def _algorithm_faults(info: AlgorithmInfo) -> Iterator[str]:
         yield f"features {info.features!r} is for learners on an encoder that they do not adapt"
     if info.adapts_encoder is True and info.uses_encoder is False:
         yield "adapts_encoder is set and uses_encoder is not"
-    yield from _suites_faults(info.suites)
+    yield from _chosen_faults(info)
 
 
 def _recipe_faults(recipe: Any) -> Iterator[str]:
@@ -174,9 +173,14 @@ def _task_kinds_faults(kinds: Any) -> Iterator[str]:
         yield f"task_kinds {kinds!r} is not a tuple out of {', '.join(TASK_KINDS)}"
 
 
-def _suites_faults(suites: Any) -> Iterator[str]:
+def _chosen_faults(info: ChosenInfo) -> Iterator[str]:
+    suites: Any = info.suites
     if not isinstance(suites, tuple) or not all(_is_suite(name) for name in suites):
         yield f"suites {suites!r} is not a tuple of suite names"
+    if not _is_line(info.argument):
+        yield f"argument {info.argument!r} is not one line of text"
+    if not _is_tuple_of(info.libraries, MODULE):
+        yield f"libraries {info.libraries!r} is not a tuple of package names"
 
 
 def _flag_faults(info: Descriptor, *fields: str) -> Iterator[str]:

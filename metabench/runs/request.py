@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from metabench.runs.suite import NAME, Variant
 
 
 class RunRequest(BaseModel):
@@ -33,6 +36,8 @@ class RunRequest(BaseModel):
         store: The folder of records.
         leaderboards: The folder of tables; by default below the store.
         data: The data directory.
+        variants: Algorithms that are added, by name, as in a suite.
+        plugin_env: Plugins whose cells run in other interpreters: these, by the plugin's name.
         disabled: Plugins to leave out.
         strict: Whether a broken plugin ends the run.
     """
@@ -60,6 +65,8 @@ class RunRequest(BaseModel):
     store: Path = Path("results")
     leaderboards: Path | None = None
     data: Path | None = None
+    variants: Mapping[Annotated[str, Field(pattern=NAME)], Variant] = Field(default_factory=dict)
+    plugin_env: Mapping[str, str] = Field(default_factory=dict)
     disabled: tuple[str, ...] = ()
     strict: bool = False
 

@@ -142,7 +142,13 @@ def prepare(
     open_drafts = [draft for draft in drafts if draft.verdict is None]
     sources = {d.source.name: d.source for d in open_drafts if d.source.name not in known.sources}
     jobs = [
-        Job(n, f"load {name}", "metabench.runs.prepare:prepare_source", (source, session.place))
+        Job(
+            n,
+            f"load {name}",
+            "metabench.runs.prepare:prepare_source",
+            (source, session.place),
+            environment=source.environment,
+        )
         for n, (name, source) in enumerate(sorted(sources.items()))
     ]
     for outcome in _watched(executor, jobs, watcher):
@@ -157,7 +163,13 @@ def prepare(
     names = sorted(pairs)
     target = "metabench.runs.prepare:prepare_encoder"
     jobs = [
-        Job(n, f"prepare {source} for {encoder}", target, pairs[source, encoder])
+        Job(
+            n,
+            f"prepare {source} for {encoder}",
+            target,
+            pairs[source, encoder],
+            environment=pairs[source, encoder][1].environment,
+        )
         for n, (source, encoder) in enumerate(names)
     ]
     for outcome in _watched(executor, jobs, watcher):
@@ -216,6 +228,7 @@ def _answer(
             reports=True,
             exclusive=estimator.waits_for(task),
             weight=weight,
+            environment=task.environment,
         )
         for number, (task, weight) in enumerate(zip(open_tasks, seconds, strict=True))
     ]

@@ -55,7 +55,11 @@ class Session:
                 raise UsageError(f"{flag} {str(folder)!r} is a file; name a folder")
         if request.executor == "dask" and request.timeout:
             raise UsageError("--timeout needs --executor local; give the limit to Dask instead")
-        catalogue = load_plugins(disabled=request.disabled, strict=request.strict)
+        if request.executor == "dask" and request.plugin_env:
+            raise UsageError("--plugin-env needs --executor local: Dask's workers are its own")
+        catalogue = load_plugins(
+            disabled=request.disabled, strict=request.strict, environments=request.plugin_env
+        )
         place = Place(
             store=request.store.resolve(),
             data=request.data.resolve() if request.data is not None else None,

@@ -108,9 +108,14 @@ class Store:
         return None
 
     def algorithms(self) -> tuple[str, ...]:
-        """The names of all algorithms that have records, by the records' file names."""
+        """All algorithms that have records, as the records' file names have them: `as_listed`."""
         paths = (self.root / "records").rglob("*.json")
         return tuple(sorted({path.name.partition("--")[0] for path in paths}))
+
+    @staticmethod
+    def as_listed(algorithm: str) -> str:
+        """Return an algorithm's name as `algorithms` lists it; only an argument changes it."""
+        return _file_part(algorithm)
 
     def scan(self, algorithms: Collection[str] = ()) -> Iterator[Record]:
         """Yield every intact record, in order of path.
@@ -127,8 +132,9 @@ class Store:
         Args:
             algorithms: Only those of these; all if empty.
         """
+        wanted = set(map(_file_part, algorithms))
         for path in sorted((self.root / "records").rglob("*.json")):
-            if algorithms and path.name.partition("--")[0] not in algorithms:
+            if wanted and path.name.partition("--")[0] not in wanted:
                 continue
             scored = self.read(path)
             if scored is not None:
@@ -194,7 +200,11 @@ class Store:
 def record_name(cell: Cell, key: str) -> str:
     """Return the file name of a cell's record."""
     encoder = re.sub(r"[^A-Za-z0-9._-]+", "_", cell.encoder)[-60:]
-    return f"{cell.algorithm}--{encoder}--seed{cell.seed}--{key[:16]}.json"
+    return f"{_file_part(cell.algorithm)}--{encoder}--seed{cell.seed}--{key[:16]}.json"
+
+
+def _file_part(algorithm: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", algorithm)[-60:]
 
 
 def read_record(path: Path, key: str | None = None) -> Record:
