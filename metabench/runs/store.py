@@ -114,13 +114,20 @@ class Store:
         paths = (self.root / "records").rglob("*.json")
         return tuple(sorted({path.name.partition("--")[0] for path in paths}))
 
-    def scan(self, algorithms: Collection[str] = ()) -> Iterator[Record]:
+    def sources(self) -> tuple[str, ...]:
+        """The names of all sources that have records, by the folders that these lie in."""
+        folder = self.root / "records"
+        names = {path.relative_to(folder).parts[0] for path in folder.rglob("*.json")}
+        return tuple(sorted(names))
+
+    def scan(self, algorithms: Collection[str] = (), source: str = "") -> Iterator[Record]:
         """Yield every intact record, in order of path.
 
         Args:
             algorithms: Only those of these; all if empty.
+            source: Only those of this one; of all if empty.
         """
-        for path in sorted((self.root / "records").rglob("*.json")):
+        for path in sorted((self.root / "records" / source).rglob("*.json")):
             if algorithms and path.name.partition("--")[0] not in algorithms:
                 continue
             record = self._read(path)
