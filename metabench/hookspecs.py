@@ -38,6 +38,7 @@ __all__ = [
     "Descriptor",
     "EncoderInfo",
     "MetricInfo",
+    "ReaderInfo",
     "TaskKind",
     "TaskSourceInfo",
     "hookimpl",
@@ -213,6 +214,27 @@ class MetricInfo(Descriptor):
     chance: float | Literal["1/way", "base-rate"] = 0.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReaderInfo(Descriptor):
+    """How a user's own items become inputs of a modality.
+
+    The target is called as ``target(**options)`` and returns a
+    `metabench.tasks.reading.ItemReader`.
+
+    Attributes:
+        domain: The domain of the sources that are made with it, such as ``vision``.
+        modality: What it makes, such as ``image``.
+        suffixes: The files that it decodes, in lower case and with the dot: ``(".png", ".jpg")``.
+        role: What a column of a table is called whose values it reads: ``text``, ``smiles``; empty
+            if it reads files only.
+    """
+
+    domain: str
+    modality: str
+    suffixes: tuple[str, ...] = ()
+    role: str = ""
+
+
 @hookspec
 def metabench_task_sources() -> Iterable[TaskSourceInfo]:  # type: ignore[empty-body]
     """Yield the task sources that the plugin adds.
@@ -282,6 +304,23 @@ def metabench_metrics() -> Iterable[MetricInfo]:  # type: ignore[empty-body]
         def top2(answered):  # in my_package/top2.py
             best = answered.scores.topk(2).indices
             return (best == answered.targets.unsqueeze(-1)).any(-1).double().mean(-1)
+    """
+
+
+@hookspec
+def metabench_readers() -> Iterable[ReaderInfo]:  # type: ignore[empty-body]
+    """Yield the readers that the plugin adds: how users' own files become inputs.
+
+    Version added: 0.1.
+
+    Example::
+
+        @hookimpl
+        def metabench_readers():
+            yield ReaderInfo(
+                name="scans", summary="slices of medical scans", domain="vision",
+                modality="image", suffixes=(".dcm",), target="my_package.scans:ScanReader",
+            )
     """
 
 

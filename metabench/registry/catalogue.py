@@ -15,6 +15,7 @@ from metabench.hookspecs import (
     Descriptor,
     EncoderInfo,
     MetricInfo,
+    ReaderInfo,
     TaskSourceInfo,
 )
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 D_co = TypeVar("D_co", bound=Descriptor, covariant=True)
 
-Kind = Literal["source", "encoder", "algorithm", "metric"]
+Kind = Literal["source", "encoder", "algorithm", "metric", "reader"]
 
 OBSERVERS = ("metabench_run_started", "metabench_cell_finished", "metabench_run_finished")
 
@@ -67,8 +68,8 @@ class PluginInfo:
         distribution: The distribution that it comes from.
         version: The version of that distribution.
         module: The entry point's value, such as ``my_package.plugin``.
-        provides: How many sources, encoders, algorithms and metrics it adds, and which observers
-            it implements, by plural kind.
+        provides: How many sources, encoders, algorithms, metrics and readers it adds, and which
+            observers it implements, by plural kind.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Catalogue:
         encoders: The encoders.
         algorithms: The algorithms.
         metrics: The metrics.
+        readers: How users' own items become inputs.
         withheld: Why a name that several plugins claim is left out, by kind and name.
         on_problem: Gets the problem when an observer raises; by default it is printed to stderr.
     """
@@ -129,6 +131,7 @@ class Catalogue:
     encoders: Mapping[str, Entry[EncoderInfo]] = field(default_factory=dict)
     algorithms: Mapping[str, Entry[AlgorithmInfo]] = field(default_factory=dict)
     metrics: Mapping[str, Entry[MetricInfo]] = field(default_factory=dict)
+    readers: Mapping[str, Entry[ReaderInfo]] = field(default_factory=dict)
     withheld: Mapping[tuple[Kind, str], Problem] = field(default_factory=dict)
     on_problem: Callable[[Problem], None] = _print_problem
 
@@ -140,6 +143,7 @@ class Catalogue:
         self.encoders = _sorted(self.encoders)
         self.algorithms = _sorted(self.algorithms)
         self.metrics = _sorted(self.metrics)
+        self.readers = _sorted(self.readers)
 
     @property
     def plugins(self) -> tuple[PluginInfo, ...]:
@@ -219,6 +223,20 @@ class Catalogue:
             UsageError: If there is none, with the nearest names.
         """
         return self._look_up("metric", name, self.metrics)
+
+    def reader(self, name: str) -> Entry[ReaderInfo]:
+        """Look up a reader.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            Its entry.
+
+        Raises:
+            UsageError: If there is none, with the nearest names.
+        """
+        return self._look_up("reader", name, self.readers)
 
     def _look_up(self, kind: Kind, name: str, entries: Mapping[str, Entry[D_co]]) -> Entry[D_co]:
         if name in entries:

@@ -17,6 +17,7 @@ from metabench.hookspecs import (
     Descriptor,
     EncoderInfo,
     MetricInfo,
+    ReaderInfo,
     TaskKind,
     TaskSourceInfo,
 )
@@ -24,6 +25,7 @@ from metabench.hookspecs import (
 NAME = re.compile(r"[a-z0-9][a-z0-9._+-]*")
 TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+SUFFIX = re.compile(r"(\.[a-z0-9_+-]+)+")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 TASK_KINDS: tuple[str, ...] = get_args(TaskKind)
 RECIPES = ("episodic", "supervised", "none")
@@ -48,6 +50,8 @@ def descriptor_faults(info: Descriptor) -> list[str]:
         faults += _algorithm_faults(info)
     elif isinstance(info, MetricInfo):
         faults += _metric_faults(info)
+    elif isinstance(info, ReaderInfo):
+        faults += _reader_faults(info)
     return faults
 
 
@@ -162,6 +166,15 @@ def _metric_faults(info: MetricInfo) -> Iterator[str]:
         yield f"chance {info.chance!r} is neither a finite number nor '1/way' nor 'base-rate'"
     elif info.chance == info.best:
         yield f"chance and best are both {info.best!r}, so nothing can be normalised"
+
+
+def _reader_faults(info: ReaderInfo) -> Iterator[str]:
+    for field in ("domain", "modality", *(("role",) if info.role != "" else ())):
+        yield from _name_faults(field, getattr(info, field))
+    if not _is_tuple_of(info.suffixes, SUFFIX):
+        yield f"suffixes {info.suffixes!r} is not a tuple like ('.png', '.jpg'), in lower case"
+    elif not info.suffixes and not info.role:
+        yield "it has neither suffixes nor a role, so nothing would ever be given to it"
 
 
 def _name_faults(field: str, value: Any) -> Iterator[str]:

@@ -92,6 +92,7 @@ def _catalogue(
         "encoder": {},
         "algorithm": {},
         "metric": {},
+        "reader": {},
     }
     for (kind, name), (info, candidate) in settlement.granted.items():
         by_kind[kind][name] = Entry(info, candidate.distribution, candidate.version)
@@ -104,6 +105,7 @@ def _catalogue(
         encoders=by_kind["encoder"],
         algorithms=by_kind["algorithm"],
         metrics=by_kind["metric"],
+        readers=by_kind["reader"],
         withheld=settlement.withheld,
     )
 

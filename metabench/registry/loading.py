@@ -24,6 +24,7 @@ from metabench.hookspecs import (
     Descriptor,
     EncoderInfo,
     MetricInfo,
+    ReaderInfo,
     TaskSourceInfo,
 )
 from metabench.registry.candidates import GROUP, Candidate
@@ -43,6 +44,7 @@ HOOKS: Mapping[str, tuple[Kind, type[Descriptor]]] = {
     "metabench_encoders": ("encoder", EncoderInfo),
     "metabench_algorithms": ("algorithm", AlgorithmInfo),
     "metabench_metrics": ("metric", MetricInfo),
+    "metabench_readers": ("reader", ReaderInfo),
 }
 KNOWN_HOOKS = (*HOOKS, *OBSERVERS)
 MAX_DESCRIPTORS = 10_000
