@@ -39,6 +39,23 @@ def recommend_store(
     Raises:
         UsageError: If the store has no records, or several sources and none is named.
     """
+    tables, source = source_tables(store, source)
+    return recommend(tables, source, shot=shot, together=together)
+
+
+def source_tables(store: Store, source: str = "") -> tuple[Tables, str]:
+    """Reduce the records of one source to tables.
+
+    Args:
+        store: The store.
+        source: The source; may be left out if the store has one only.
+
+    Returns:
+        Its tables and its name.
+
+    Raises:
+        UsageError: If the store has no records, or several sources and none is named.
+    """
     names = store.sources()
     if not names:
         raise UsageError(
@@ -54,8 +71,7 @@ def recommend_store(
     source = source or names[0]
     audits, _ = read_audits(store.root)
     scored = (store.scored(record) for record in store.scan(source=source))
-    tables = build_tables(scored, Audited(audits))
-    return recommend(tables, source, shot=shot, together=together)
+    return build_tables(scored, Audited(audits)), source
 
 
 def recommend(

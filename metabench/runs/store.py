@@ -142,17 +142,25 @@ class Store:
         """
         if record.status != "ok":
             return Scored(record)
+        arrays = self.arrays(record)
+        units = arrays["units"].astype(np.int64)
+        return Scored(record, arrays["scores"].astype(np.float64), units if units.size else None)
+
+    def arrays(self, record: Record) -> dict[str, npt.NDArray[np.generic]]:
+        """Return the per-episode scores and predictions of an ``ok`` record.
+
+        Raises:
+            MetabenchError: If they are not those that the record was read with.
+        """
         path = self.path(record.cell, record.key).with_suffix(".npz")
         if not path.exists():  # made under another protocol name, see `get`
             path = next(iter(sorted(path.parent.parent.glob(f"*/{path.name}"))), path)
         try:
-            arrays = read_arrays(path, record)
+            return read_arrays(path, record)
         except DamagedError as damage:
             raise MetabenchError(
                 f"the record of {record.cell.label} {damage}; run the same command again"
             ) from damage
-        units = arrays["units"].astype(np.int64)
-        return Scored(record, arrays["scores"].astype(np.float64), units if units.size else None)
 
     def sweep(self) -> None:
         """Remove what writers that were killed long ago have left: temporary files."""
