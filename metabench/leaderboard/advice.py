@@ -104,7 +104,9 @@ def _ties(found: Recommendation, pick: Candidate) -> str:
             f"{text}picked as the cheapest within one standard error of the best mean "
             f"({found.leader.label}, {behind} ahead): {cost}"
         )
-    return f"{text}picked for the best mean, nothing within its standard error being cheaper: {cost}"
+    return (
+        f"{text}picked for the best mean, nothing within its standard error being cheaper: {cost}"
+    )
 
 
 def _cost(pick: Candidate) -> str:

@@ -152,3 +152,9 @@ class Recommendation:
     other_shots: tuple[OtherShot, ...]
     missing: tuple[tuple[str, str, str], ...]
     messages: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return the five lines."""
+        from metabench.leaderboard.advice import in_lines  # noqa: PLC0415 - it takes this apart
+
+        return "\n".join(in_lines(self))
