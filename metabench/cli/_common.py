@@ -119,6 +119,16 @@ def _click_message(error: click.ClickException) -> str:
     return f"{message}; see `{context.command_path} --help`" if context is not None else message
 
 
+def listed(name: str, help_text: str) -> Callable[[F], F]:
+    """Add an option whose value is a comma-separated list."""
+
+    def split(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
+        parts = (part.strip() for part in (value or "").split(","))
+        return tuple(part for part in parts if part)
+
+    return click.option(name, callback=split, metavar="A,B", help=help_text)
+
+
 def plugin_options(command: F) -> F:
     """Add ``-p no:NAME`` and ``--strict-plugins``.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from metabench.cli._common import EXIT_INTERRUPTED, disabled_plugins, plugin_options
+from metabench.cli._common import EXIT_INTERRUPTED, disabled_plugins, listed, plugin_options
+from metabench.cli._own import own_options, settings_of
 from metabench.cli._settings import ConfiguredCommand
 from metabench.errors import UsageError
 
@@ -20,31 +20,17 @@ if TYPE_CHECKING:
     from metabench.runs.run import RunResult
 
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _split(
-    _context: click.Context, _parameter: click.Parameter, value: str | None
-) -> tuple[str, ...]:
-    parts = (part.strip() for part in (value or "").split(","))
-    return tuple(part for part in parts if part)
-
-
-def _listed(name: str, help_text: str) -> Callable[[F], F]:
-    return click.option(name, callback=_split, metavar="A,B", help=help_text)
-
-
 @click.command("run", cls=ConfiguredCommand, owns_section=True)
 @click.option("--suite", default="quick", show_default=True, help="A suite, or a TOML file.")
-@_listed("--domains", "Domains; by default all.")
-@_listed("--sources", "Task sources; by default the suite's.")
-@_listed("--encoders", "Encoders, with name:ARGUMENT where they take one.")
-@_listed("--algorithms", "Algorithms; by default all that are installed.")
+@listed("--domains", "Domains; by default all.")
+@listed("--sources", "Task sources; by default the suite's.")
+@listed("--encoders", "Encoders, with name:ARGUMENT where they take one.")
+@listed("--algorithms", "Algorithms; by default all that are installed.")
 @click.option("--way", help="Classes per episode: a number, or a range (5-50); not of fixed tasks.")
-@_listed("--shots", "Support examples per class, or 'uneven'; of a fixed task, in all.")
+@listed("--shots", "Support examples per class, or 'uneven'; of a fixed task, in all.")
 @click.option("--queries", type=int, help="Query examples per class; of a fixed task, in all.")
 @click.option("--episodes", type=int, help="Test episodes per seed; not of fixed tasks.")
-@_listed("--seeds", "Seeds.")
+@listed("--seeds", "Seeds.")
 @click.option("--budget", type=int, help="Meta-training examples that each recipe may see.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option(
@@ -70,6 +56,7 @@ def _listed(name: str, help_text: str) -> Callable[[F], F]:
     help="The folder of tables.  [default: <store>/leaderboards]",
 )  # fmt: skip
 @click.option("--data", type=click.Path(path_type=Path), help="The folder of real data sets.")
+@own_options
 @click.option("--dry-run", is_flag=True, help="Print the plan and an estimate; run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print records and paths as JSON.")
 @plugin_options
@@ -112,6 +99,7 @@ def _request(options: dict[str, Any]) -> RunRequest:
     options["shots"] = tuple(_number(shot) for shot in options["shots"])
     options["seeds"] = tuple(_number(seed) for seed in options["seeds"])
     options["shard"] = _shard(options["shard"])
+    options["reader_options"] = settings_of(options["reader_options"])
     try:
         return RunRequest(**options)
     except ValidationError as error:
@@ -144,6 +132,8 @@ def _print_plan(request: RunRequest, *, as_json: bool) -> int:
         ]
         click.echo(json.dumps({"cells": cells, "estimated_seconds": plan.seconds}, indent=1))
         return 0
+    for line in plan.said:
+        click.echo(line)
     print_table(("cell", "state"), [(c.task.cell.label, plan.state(c)) for c in plan.cells])
     click.echo(
         f"\n{counted(len(plan.cells), 'cell')}: {len(plan.answered)} found in the store, "

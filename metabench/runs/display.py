@@ -75,6 +75,11 @@ class ConsoleWatcher(Watcher):
         """Print a warning."""
         self._print(f"metabench: warning: {text}")
 
+    def recognised(self, lines: Sequence[str]) -> None:
+        """Say what own data were taken for."""
+        for line in () if self._quiet else lines:
+            self._print(line)
+
     def preparing(self, labels: Sequence[str]) -> None:
         """Name the sources and embeddings that are made for the first time."""
         if not self._quiet:

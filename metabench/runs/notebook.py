@@ -68,6 +68,12 @@ class NotebookWatcher(Watcher):
         self._plan = "plans the run"
         self._done = self._total = 0
         self._last: list[str] = []
+        self._recognised: list[str] = []
+
+    def recognised(self, lines: Sequence[str]) -> None:
+        """Say what own data were taken for, for as long as the run is shown."""
+        self._recognised += lines
+        self._draw([], force=True)
 
     def preparing(self, labels: Sequence[str]) -> None:
         """Name the sources and embeddings that are made for the first time."""
@@ -99,7 +105,8 @@ class NotebookWatcher(Watcher):
         if not force and now - self._drawn < SECONDS:
             return
         self._drawn = now
-        shown = Shown([self._plan, *self._last, *doing], self._done, self._total)
+        lines = [*self._recognised, self._plan, *self._last, *doing]
+        shown = Shown(lines, self._done, self._total)
         if self._handle is None:
             self._handle = self._display(shown)
         else:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from metabench.own.data import OwnData
 
 
-class RunRequest(BaseModel):
+class RunRequest(OwnData):
     """One run, as asked for; ``None`` and empty lists mean the suite's choice.
+
+    The fields of own data are those of `OwnData`.
 
     Attributes:
         suite: A suite's name, or the path of its TOML file.
@@ -37,8 +41,6 @@ class RunRequest(BaseModel):
         strict: Whether a broken plugin ends the run.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     suite: str = "quick"
     domains: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
@@ -63,7 +65,7 @@ class RunRequest(BaseModel):
     disabled: tuple[str, ...] = ()
     strict: bool = False
 
-    @field_validator("domains", "sources", "encoders", "algorithms", "shots", "seeds")
+    @field_validator("domains", "sources", "encoders", "algorithms", "shots", "seeds", "targets")
     @classmethod
     def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(dict.fromkeys(values))

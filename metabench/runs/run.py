@@ -61,10 +61,11 @@ def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
     watcher = watcher or Watcher()
     session = Session.start(request)
     report_problems(session, watcher)
-    everything = draft_cells(request, session.catalogue)
+    watcher.recognised(session.said)
+    everything = draft_cells(session.request, session.catalogue)
     drafts = shard_of(everything, request.shard)
     store = session.store
-    write_text(store.root / REQUEST_FILE, request.model_dump_json(indent=1) + "\n")
+    write_text(store.root / REQUEST_FILE, session.asked.model_dump_json(indent=1) + "\n")
     store.sweep()
     lazy = LazyExecutor(lambda: session.executor(len(drafts)))
     try:
@@ -105,6 +106,9 @@ def carry_out(
     knowledge = session.known(drafts)
     try_device(session, executor, watcher)
     prepare(session, drafts, knowledge, executor, watcher)
+    own = knowledge.sources.get(session.own)
+    if isinstance(own, Prepared):
+        watcher.recognised([note for note in own.notes if note not in session.said])
     planned = [resolve(draft, knowledge, session.place) for draft in drafts]
     return _answer(session, planned, executor, watcher)
 

@@ -201,9 +201,11 @@ class AdaptedLearner:
         self._learner = learner
         self._support = support
         self._predict: Callable[[Any], Tensor] | None = None
-        if learner.inductive:
-            with learner.repeatable(), torch.no_grad():
+        with learner.repeatable(), torch.no_grad():
+            if learner.inductive:
                 self._predict = learner.predictor(support)
+            elif support.way > learner.config.way:  # says now if there are too many classes
+                learner.predictor(support, support.x)(support.x)
 
     def scores(self, items: Any) -> npt.NDArray[np.float32]:
         """Score items.
