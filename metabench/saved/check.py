@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from metabench.errors import MetabenchError
-from metabench.learners.contracts import InputSpec
 from metabench.learners.files import read_tensors
 from metabench.runs.record import Record
 from metabench.runs.session import Session
 from metabench.runs.worker import Ready
 from metabench.saved.config import REFERENCE, SavedConfig
-from metabench.saved.items import ItemInputs
+from metabench.saved.items import ItemInputs, input_spec
 from metabench.saved.learner import SavedLearner
 from metabench.saved.load import load
 from metabench.tasks.data import TaskData
@@ -74,8 +73,7 @@ def check(
     device = str(ready.built.problem.compute.device)
     loaded = load(folder, device=device, catalogue=session.catalogue)
     kept = read_tensors(folder / REFERENCE) if config.reference_sha256 else None
-    spec = InputSpec.of(ready.data.modality, ready.data.inputs)
-    reader = ItemInputs(spec, session.catalogue)
+    reader = ItemInputs(input_spec(config), session.catalogue)
     trained = SavedLearner(
         config, ready.built.model, ready.built.problem.compute, reader, kept and kept[0]
     )

@@ -86,6 +86,18 @@ class SavedAlgorithm(SavedPart):
     takes_maps: bool
 
 
+class SavedReader(_Model):
+    """How items become inputs, where the source was a user's own data.
+
+    Attributes:
+        name: The reader's name in its plugin.
+        options: Its settings.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+
+
 class SavedScore(_Model):
     """How good the learner was on the test tasks of its source.
 
@@ -128,6 +140,7 @@ class SavedConfig(_Model):
         source: The source that it was trained on.
         source_digest: The digest of its data.
         inputs: What the source's inputs look like.
+        reader: What read the source's items, if it was a user's own data.
         encoder: The encoder; ``None`` if the algorithm uses none.
         algorithm: The algorithm.
         way: Classes that heads of fixed size were built for; in regression the number of outputs.
@@ -151,6 +164,7 @@ class SavedConfig(_Model):
     source: str
     source_digest: str
     inputs: Mapping[str, SavedInput]
+    reader: SavedReader | None = None
     encoder: SavedEncoder | None
     algorithm: SavedAlgorithm
     way: int

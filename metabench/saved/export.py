@@ -17,11 +17,16 @@ from torch import Tensor
 import metabench
 from metabench.atomic import write_text
 from metabench.errors import MetabenchError, UsageError
+from metabench.hookspecs import TaskSourceInfo
 from metabench.leaderboard.recommendation import Expected
 from metabench.leaderboard.tables import Entry
-from metabench.learners.contracts import Encoder, InputSpec
+from metabench.learners.contracts import Encoder
 from metabench.learners.files import write_tensors
 from metabench.learners.model import Embedded
+from metabench.own.data import OwnData
+from metabench.own.describe import TARGET as OWN_DATA
+from metabench.own.describe import reader_of
+from metabench.own.source import reader_settings
 from metabench.registry.catalogue import Catalogue
 from metabench.runs.outcomes import Verdict
 from metabench.runs.plan import Draft, resolve
@@ -41,10 +46,11 @@ from metabench.saved.config import (
     SavedConfig,
     SavedEncoder,
     SavedInput,
+    SavedReader,
     SavedScore,
     file_sha256,
 )
-from metabench.saved.items import ItemInputs
+from metabench.saved.items import ItemInputs, input_spec
 from metabench.saved.readme import README, describe
 from metabench.tasks.data import TaskData
 
@@ -114,6 +120,7 @@ def export_record(
             source=record.cell.source,
             source_digest=ready.data.digest,
             inputs={name: _input(tensor) for name, tensor in ready.data.inputs.items()},
+            reader=_reader(task.source.info),
             encoder=_encoder(task),
             algorithm=_algorithm(task, ready, session.catalogue),
             way=ready.built.model.algorithm.task.way,
@@ -130,7 +137,7 @@ def export_record(
         write_text(folder / CONFIG, config.model_dump_json(indent=1) + "\n")
         agreement = check(folder, config, ready, record, session)
         notes += agreement.notes
-        item = _item(ready.data, session.catalogue)
+        item = ItemInputs(input_spec(config), session.catalogue, config.reader).example
         write_text(folder / README, describe(config, out.name, agreement, item))
     return Exported(out, config, ready.shared, agreement, tuple(notes))
 
@@ -215,8 +222,12 @@ def _input(tensor: Tensor) -> SavedInput:
     return SavedInput(shape=tuple(tensor.shape[1:]), dtype=dtype)
 
 
-def _item(data: TaskData, catalogue: Catalogue) -> str:
-    return ItemInputs(InputSpec.of(data.modality, data.inputs), catalogue).example
+def _reader(source: TaskSourceInfo) -> SavedReader | None:
+    """How the items of own data were read."""
+    if source.target != OWN_DATA:
+        return None
+    info, own = reader_of(source.options["reader"]), OwnData.model_validate(source.options["own"])
+    return SavedReader(name=info.name, options=_json(reader_settings(info, own)))
 
 
 def _encoder(task: CellTask) -> SavedEncoder | None:

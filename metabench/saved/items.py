@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,31 @@ from metabench.hookspecs import ReaderInfo
 from metabench.learners.contracts import InputSpec
 from metabench.registry.catalogue import Catalogue
 from metabench.registry.targets import missing_modules, resolve_target
+from metabench.saved.config import CONFIG, SavedConfig, SavedReader
 from metabench.tasks.reading import Item, ItemReader, ReadItems
 
 MOST_FAULTS = 3
 """Bad items that an error names; the others are counted."""
+
+
+def input_spec(config: SavedConfig) -> InputSpec:
+    """Return what the inputs of a saved learner look like.
+
+    Raises:
+        MetabenchError: If one has a type that torch does not know.
+    """
+    return InputSpec(
+        config.modality,
+        {name: one.shape for name, one in config.inputs.items()},
+        {name: _dtype(one.dtype) for name, one in config.inputs.items()},
+    )
+
+
+def _dtype(name: str) -> torch.dtype:
+    found = getattr(torch, name, None)
+    if not isinstance(found, torch.dtype):
+        raise MetabenchError(f"{CONFIG}: {name!r} is no type of a tensor; export it again")
+    return found
 
 
 class ItemInputs:
@@ -27,11 +49,16 @@ class ItemInputs:
     Args:
         spec: The inputs of the learner's source.
         catalogue: What is installed.
+        own: The reader that read the source, if that was a user's own data.
     """
 
-    def __init__(self, spec: InputSpec, catalogue: Catalogue) -> None:
+    def __init__(
+        self, spec: InputSpec, catalogue: Catalogue, own: SavedReader | None = None
+    ) -> None:
         self._spec = spec
         found = [e.info for e in catalogue.readers.values() if e.info.modality == spec.modality]
+        if own is not None and own.name in {info.name for info in found}:
+            found = [replace(i, options=own.options) for i in found if i.name == own.name]
         self._readers = [info for info in found if not missing_modules(info.requires)]
         self._made: dict[str, ItemReader] = {}
 

@@ -30,7 +30,7 @@ from metabench.saved.config import (
     SavedPart,
     read_config,
 )
-from metabench.saved.items import ItemInputs
+from metabench.saved.items import ItemInputs, input_spec
 from metabench.saved.learner import SavedLearner
 
 D = TypeVar("D", bound=Descriptor)
@@ -62,11 +62,7 @@ def load(
     compute = Compute.choose(device, config.precision)
     if encoder:
         config = _renamed(config, encoder)
-    spec = InputSpec(
-        config.modality,
-        {name: one.shape for name, one in config.inputs.items()},
-        {name: _dtype(one.dtype, folder) for name, one in config.inputs.items()},
-    )
+    spec = input_spec(config)
     model = _build(config, spec, catalogue, compute)
     found = read_tensors(folder / WEIGHTS)
     if found is None:
@@ -85,7 +81,9 @@ def load(
         if known is None:
             raise MetabenchError(f"{folder / REFERENCE} is no whole safetensors file")
         reference = known[0]
-    return SavedLearner(config, model, compute, ItemInputs(spec, catalogue), reference)
+    return SavedLearner(
+        config, model, compute, ItemInputs(spec, catalogue, config.reader), reference
+    )
 
 
 def _build(
@@ -180,13 +178,6 @@ def _renamed(config: SavedConfig, name: str) -> SavedConfig:
     options = {**config.encoder.options, **({"argument": argument} if colon else {})}
     changes = {"name": name, "registered": registered, "options": options}
     return config.model_copy(update={"encoder": config.encoder.model_copy(update=changes)})
-
-
-def _dtype(name: str, folder: Path) -> torch.dtype:
-    found = getattr(torch, name, None)
-    if not isinstance(found, torch.dtype):
-        raise MetabenchError(f"{folder}: {name!r} is no type of a tensor; export it again")
-    return found
 
 
 def _origin(config: SavedConfig) -> str:
