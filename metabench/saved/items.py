@@ -85,7 +85,8 @@ class ItemInputs:
         plain = [_plain(item) for item in items]
         if not plain:
             return self._none()
-        read = self._reader(plain, what).read(plain, dict(self._spec.shapes))
+        reader = self._reader(plain, what)
+        read = reader.read(plain, None if reader.any_length else dict(self._spec.shapes))
         if read.faults:
             raise MetabenchError(_told(plain, read, what))
         return dict(read.inputs)
