@@ -90,7 +90,7 @@ def _rows(own: OwnData, listing: Listing, parts: Sequence[Sequence[str]], depth:
     kept, labels, notes = settle_similar(names, labels, own)
     rows = Rows(
         items=files_of(listing, paths),
-        places=paths,
+        places=[_clean(path) for path in paths],
         names=kept,
         labels=labels,
         files=(listing.root,) if listing.root.is_file() else (),

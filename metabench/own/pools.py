@@ -49,13 +49,15 @@ def pooled(decoded: Decoded) -> TaskData:
         One pool for each split in which something is left.
 
     Raises:
-        UnavailableError: If nothing for test is left.
+        UnavailableError: If nothing, or one class, is left for test.
     """
     pools = _task_pools if decoded.rows.targets else _class_pools
     kept, splits = pools(decoded)
-    if "test" not in splits:
+    test = splits.get("test")
+    if test is None or (isinstance(test, ClassPool) and len(test.names) == 1):
+        left = f"only the class {test.names[0]!r}" if test is not None else "nothing"
         raise UnavailableError(
-            f"nothing for test is left; {'; '.join(decoded.notes)}",
+            f"{left} is left to test on; {'; '.join(decoded.notes)}",
             "add examples, or change the split",
         )
     read, rows = decoded.read, decoded.rows

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import csv
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +35,18 @@ FORMATS = (".csv", ".tsv", ".parquet", ".jsonl")
 SEPARATORS = (",", ";", "\t")
 TRUTH: Mapping[str, str] = {"true": "1", "false": "0", "yes": "1", "no": "0"}
 MOST_COLUMNS = 20
+MOST_KEYS = 1000
+"""Rows of JSON whose keys are taken for the columns."""
+SHORT, MANY = 64, 100_000
+"""Characters of a value that may repeat, and how many of them are remembered."""
+MAX_FIELD = 16 * 1024**2
+"""Characters of one value."""
+_UNREADABLE = (
+    csv.Error,
+    OSError,
+    ValueError,
+    ImportError,  # pyarrow, for .parquet
+)
 
 Columns = Mapping[str, "pd.Series[Any]"]
 
@@ -61,9 +75,10 @@ def read_table(
         raise UsageError(f"{path} does not exist")
     role, column = the_role(own, lambda: _header(path, own.encoding))
     what_is_labelled(own)
-    wanted = [own.label, *own.targets, own.group, own.split_column]
-    wanted += [column] if items or role == FILE_ROLE else []
-    table = _read(path, list(dict.fromkeys(filter(None, wanted))), own.encoding)
+    named = list(filter(None, (column, own.label, *own.targets, own.group, own.split_column)))
+    _check_columns(path, named, own.encoding)
+    wanted = named if items or role == FILE_ROLE else named[1:]
+    table = _read(path, list(dict.fromkeys(wanted)), own.encoding)
     first = 2 if path.suffix.lower() in {".csv", ".tsv"} else 1  # the header is row 1
     status = path.stat()
     rows = labelled_rows(own, table, first)
@@ -204,12 +219,6 @@ def _numeric(column: pd.Series[Any], place: str, first: int) -> npt.NDArray[np.f
 
 def _read(path: Path, columns: list[str], encoding: str) -> dict[str, pd.Series[Any]]:
     """Read columns as text, blank where there is nothing."""
-    known = _header(path, encoding)
-    for name in columns:
-        if name not in known:
-            error = unknown_name("column", name, known[:MOST_COLUMNS] or ["none"])
-            near = unknown_name("column", name, known) if len(known) > MOST_COLUMNS else error
-            raise UsageError(f"{path}: {near}")
     suffix = path.suffix.lower()
     try:
         if suffix == ".parquet":
@@ -217,15 +226,18 @@ def _read(path: Path, columns: list[str], encoding: str) -> dict[str, pd.Series[
             return {name: _text(frame[name]) for name in columns}
         if suffix == ".jsonl":
             return _read_lines(path, columns, encoding)
-        frame = pd.read_csv(
-            path, sep=_separator(path, encoding), usecols=columns, dtype=str, na_filter=False,
-            encoding=_codec(encoding),
-        )  # fmt: skip
+        return _read_csv(path, columns, encoding)
     except UnicodeDecodeError as error:
         raise _not_decodable(path, encoding) from error
-    except (pd.errors.ParserError, OSError, ValueError, ImportError) as error:
+    except _UNREADABLE as error:
         raise UsageError(f"{path} cannot be read: {str(error).strip().splitlines()[0]}") from error
-    return {name: frame[name] for name in columns}
+
+
+def _check_columns(path: Path, columns: Sequence[str], encoding: str) -> None:
+    known = _header(path, encoding)
+    for name in columns:
+        if name not in known:
+            raise UsageError(f"{path}: {unknown_name('column', name, known)}")
 
 
 def _text(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -241,19 +253,17 @@ def _header(path: Path, encoding: str) -> list[str]:
             return [str(name) for name in pyarrow.parquet.read_schema(path).names]
         if suffix == ".jsonl":
             keys: dict[str, None] = {}
-            for _, row in _json_rows(path, encoding):
+            for _, row in itertools.islice(_json_rows(path, encoding), MOST_KEYS):
                 keys.update(dict.fromkeys(row))
             return list(keys)
-        frame = pd.read_csv(
-            path, sep=_separator(path, encoding), nrows=0, dtype=str, encoding=_codec(encoding)
-        )
+        _, header = next(_csv_rows(path, encoding), (0, []))
     except UnicodeDecodeError as error:
         raise _not_decodable(path, encoding) from error
-    except pd.errors.EmptyDataError:
-        raise UsageError(f"{path} is empty") from None
-    except (OSError, ValueError, ImportError) as error:
+    except _UNREADABLE as error:
         raise UsageError(f"{path} cannot be read: {str(error).strip().splitlines()[0]}") from error
-    return [str(name) for name in frame.columns]
+    if not header:
+        raise UsageError(f"{path} is empty")
+    return header
 
 
 def _separator(path: Path, encoding: str) -> str:
@@ -262,6 +272,48 @@ def _separator(path: Path, encoding: str) -> str:
     with path.open(encoding=_codec(encoding), newline="") as file:
         header = file.readline()
     return max(SEPARATORS, key=header.count)
+
+
+def _csv_rows(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not blank, the header first, each with its last line's number."""
+    csv.field_size_limit(MAX_FIELD)
+    separator = _separator(path, encoding)
+    with path.open(encoding=_codec(encoding), newline="") as file:
+        reader = csv.reader(file, delimiter=separator, strict=True)
+        try:
+            for row in reader:
+                if row:
+                    yield reader.line_num, row
+        except csv.Error as error:
+            raise csv.Error(f"line {reader.line_num}: {error}") from error
+
+
+def _read_csv(path: Path, columns: Sequence[str], encoding: str) -> dict[str, pd.Series[Any]]:
+    """Read columns strictly: a row of too many fields has a separator inside a value.
+
+    `pandas.read_csv` passes over such rows where columns are chosen, and would shift their values.
+    """
+    rows = _csv_rows(path, encoding)
+    _, header = next(rows)
+    if twice := [name for name in columns if header.count(name) > 1]:
+        raise UsageError(f"{path}: the column {twice[0]!r} comes twice")
+    places = [header.index(name) for name in columns]
+    values: list[list[str]] = [[] for _ in columns]
+    same: dict[str, str] = {}  # equal labels are held once
+    for line, row in rows:
+        if len(row) != len(header):
+            raise UsageError(
+                f"{path}: line {line}: {len(row)} fields for {len(header)} columns; a value that "
+                "holds the separator has to stand in double quotes"
+            )
+        for column, place in zip(values, places, strict=True):
+            value = row[place]
+            column.append(same.setdefault(value, value) if len(value) < SHORT else value)
+        if len(same) > MANY:
+            same.clear()
+    return {
+        name: pd.Series(column, dtype=object) for name, column in zip(columns, values, strict=True)
+    }
 
 
 def _codec(encoding: str) -> str:
@@ -311,4 +363,4 @@ def _read_lines(path: Path, columns: list[str], encoding: str) -> dict[str, pd.S
         for name in columns:
             value = row.get(name)
             values[name].append("" if value is None else str(value))
-    return {name: pd.Series(found, dtype=str) for name, found in values.items()}
+    return {name: pd.Series(found, dtype=object) for name, found in values.items()}

@@ -22,6 +22,7 @@ from metabench.tasks.reading import (
     in_order,
     item_bytes,
 )
+from metabench.torchaudio_compat import import_torchaudio
 from metabench_speech.decoding import RATE, BadRecording, Waveform, decode, to_int16
 
 LONGEST = 10.0
@@ -63,6 +64,7 @@ class AudioReader(ItemReader):
         Returns:
             ``waveform``, int16 ``[m, T]``, and ``length``, int32 ``[m]``.
         """
+        import_torchaudio()  # it cannot be imported by two threads at once
         size = like["waveform"][0] if like else self._samples(items)
         waveform = torch.zeros(len(items), size, dtype=torch.int16)
         length = torch.zeros(len(items), dtype=torch.int32)
