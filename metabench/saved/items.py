@@ -154,15 +154,11 @@ class ItemInputs:
         return self._made[info.name]
 
 
-def _plain(item: Any) -> Item:
-    """Turn what carries an array, such as an image of Pillow or a tensor, into one."""
-    if isinstance(item, str | bytes | Path | np.ndarray):
-        return item
+def _plain(item: Any) -> Any:
+    """Turn tensors and lists of numbers into arrays; a reader may know more, such as images."""
     if isinstance(item, Tensor):
         return item.detach().cpu().numpy()
-    if hasattr(item, "__array_interface__") or isinstance(item, list | tuple | int | float):
-        return np.asarray(item)
-    raise UsageError(f"an item is {type(item).__name__}; items are paths, texts, arrays or images")
+    return np.asarray(item) if isinstance(item, list | tuple) else item
 
 
 def _reads(info: ReaderInfo, item: Item) -> bool:

@@ -13,7 +13,8 @@ from metabench.runs.record import Cell, Cost, Failure, Record
 from metabench.runs.store import Store
 
 
-def put(store, rng, difficulty, algorithm, level, source="glyphs", shot="5"):
+def put(store, difficulty, algorithm, level, *, source="glyphs", shot="5"):
+    rng = np.random.default_rng(len(algorithm + source + shot))
     one = Cell(
         domain="vision", source=source, task_kind="classification", encoder="conv4",
         encoder_policy="trainable", algorithm=algorithm, protocol=f"quick-5w{shot}s",
@@ -34,11 +35,11 @@ def put(store, rng, difficulty, algorithm, level, source="glyphs", shot="5"):
 
 @pytest.fixture
 def store(tmp_path):
-    opened, rng = Store(tmp_path / "results"), np.random.default_rng(0)
-    difficulty = rng.normal(0, 0.1, 80)
+    opened = Store(tmp_path / "results")
+    difficulty = np.random.default_rng(0).normal(0, 0.1, 80)
     for algorithm, level in (("protonet", 0.7), ("maml", 0.6), ("tim", 0.8), ("late", None)):
-        put(opened, rng, difficulty, algorithm, level)
-    put(opened, rng, difficulty, "protonet", 0.5, shot="1")
+        put(opened, difficulty, algorithm, level)
+    put(opened, difficulty, "protonet", 0.5, shot="1")
     return opened.root
 
 
@@ -89,8 +90,7 @@ def test_errors_are_one_line(call, arguments, said):
 
 
 def test_of_several_sources_one_has_to_be_named(call, store):
-    rng = np.random.default_rng(0)
-    put(Store(store), rng, np.zeros(30), "protonet", 0.5, source="digits")
+    put(Store(store), np.zeros(30), "protonet", 0.5, source="digits")
     assert "name one with --source: digits, glyphs" in call().stderr
     assert call("--source", "glyphs").exit_code == 0
 

@@ -153,7 +153,7 @@ def test_nothing_is_recommended_without_a_reason_to(make, learners, levels, told
 
 def test_nothing_has_a_score(make):
     tables = build_tables([make(status="failed", reason="it broke", **SHARED)])
-    with pytest.raises(MetabenchError, match="nothing on glyphs has a score: .*it broke"):
+    with pytest.raises(MetabenchError, match=r"nothing on glyphs has a score: .*it broke"):
         recommend(tables, "glyphs")
 
 
