@@ -15,6 +15,11 @@ COMMANDS = {
         "metabench.cli.compare:compare",
         "Compare two algorithms on the same episodes.",
     ),
+    "recommend": (
+        "metabench.cli.recommend:recommend",
+        "Recommend a learner and an encoder for a source.",
+    ),
+    "export": ("metabench.cli.export:export", "Save a trained learner for use elsewhere."),
     "leaderboard": (
         "metabench.cli.leaderboard:leaderboard",
         "Build, verify, merge and compare leaderboards.",

@@ -15,6 +15,7 @@ from metabench.cli._common import (
     circumstances,
     disabled_plugins,
     listed,
+    plain,
     plugin_options,
 )
 from metabench.cli._own import own_options, settings_of
@@ -22,6 +23,7 @@ from metabench.cli._settings import FILE, ConfiguredCommand, read_algorithms
 from metabench.errors import UsageError
 
 if TYPE_CHECKING:
+    from metabench.leaderboard.recommendation import Recommendation
     from metabench.runs.request import RunRequest
     from metabench.runs.run import RunResult
 
@@ -180,6 +182,8 @@ def _print_json(result: RunResult) -> None:
         "messages": result.written.tables.messages,
         "exit_code": result.exit_code,
     }
+    if result.own:
+        content["recommendation"] = plain(_recommended(result))
     click.echo(json.dumps(content, indent=1))
 
 
@@ -200,3 +204,25 @@ def _print_tables(result: RunResult, request: RunRequest) -> None:
         click.echo(f"table   {path}")
     if any(record.failure and record.failure.traceback for record in result.records):
         click.echo(f"errors  {request.store / 'tracebacks'}")
+    if result.own:
+        _print_recommended(result, request)
+
+
+def _print_recommended(result: RunResult, request: RunRequest) -> None:
+    """Answer the question that own data are brought for."""
+    found = _recommended(result)
+    click.echo()
+    click.echo(found)
+    if not isinstance(found, str) and found.pick is not None:
+        place = shlex.join(["--store", str(request.store), "--source", result.own])
+        click.echo(f"Save it  metabench export OUT {place}")
+
+
+def _recommended(result: RunResult) -> Recommendation | str:
+    from metabench.errors import MetabenchError
+    from metabench.leaderboard.recommend import recommend
+
+    try:
+        return recommend(result.written.tables, result.own)
+    except MetabenchError as error:
+        return f"{result.own}: no recommendation: {error}"

@@ -76,11 +76,7 @@ def make_reader(info: ReaderInfo, own: OwnData) -> ItemReader:
     Raises:
         UsageError: If it does not take one of the settings.
     """
-    options = {**info.options, **own.reader_options}
-    if own.encoding != OwnData.model_fields["encoding"].default and (
-        own.data_folder is not None or FILE_ROLE in own.roles
-    ):
-        options.setdefault("encoding", own.encoding)
+    options = reader_settings(info, own)
     target = resolve_target(info.target)
     try:
         made: ItemReader = target(**options)
@@ -88,6 +84,21 @@ def make_reader(info: ReaderInfo, own: OwnData) -> ItemReader:
         given = ", ".join(f"{name}={value}" for name, value in options.items())
         raise UsageError(f"the reader {info.name!r} does not take {given} ({error})") from error
     return made
+
+
+def reader_settings(info: ReaderInfo, own: OwnData) -> dict[str, Any]:
+    """Return the options that a reader is built with.
+
+    Args:
+        info: Its descriptor.
+        own: May hold settings, and the encoding of text files.
+    """
+    options = {**info.options, **own.reader_options}
+    if own.encoding != OwnData.model_fields["encoding"].default and (
+        own.data_folder is not None or FILE_ROLE in own.roles
+    ):
+        options.setdefault("encoding", own.encoding)
+    return options
 
 
 class Picked(Sequence[T]):

@@ -31,11 +31,13 @@ class RunResult:
         records: The record of every planned cell, in order of the plan.
         reused: How many were answered before.
         written: The tables.
+        own: The name of the user's own data among the sources; empty if there are none.
     """
 
     records: list[Record]
     reused: int
     written: Written
+    own: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -83,7 +85,7 @@ def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
         store=str(store.root),
         tables=tuple(str(path) for path in written.paths),
     )
-    return RunResult(records, reused, written)
+    return RunResult(records, reused, written, session.own)
 
 
 def carry_out(

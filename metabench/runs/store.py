@@ -112,28 +112,38 @@ class Store:
         paths = (self.root / "records").rglob("*.json")
         return tuple(sorted({path.name.partition("--")[0] for path in paths}))
 
+    def sources(self) -> tuple[str, ...]:
+        """The names of all sources that have records, by the folders that these lie in."""
+        folder = self.root / "records"
+        names = {path.relative_to(folder).parts[0] for path in folder.rglob("*.json")}
+        return tuple(sorted(names))
+
     @staticmethod
     def as_listed(algorithm: str) -> str:
         """Return an algorithm's name as `algorithms` lists it; only an argument changes it."""
         return _file_part(algorithm)
 
-    def scan(self, algorithms: Collection[str] = ()) -> Iterator[Record]:
+    def scan(self, algorithms: Collection[str] = (), source: str = "") -> Iterator[Record]:
         """Yield every intact record, in order of path.
 
         Args:
             algorithms: Only those of these; all if empty.
+            source: Only those of this one; of all if empty.
         """
-        for scored in self.scan_scored(algorithms):
+        for scored in self.scan_scored(algorithms, source):
             yield scored.record
 
-    def scan_scored(self, algorithms: Collection[str] = ()) -> Iterator[Scored]:
+    def scan_scored(
+        self, algorithms: Collection[str] = (), source: str = ""
+    ) -> Iterator[Scored]:
         """Yield every intact record with its per-episode scores, in order of path.
 
         Args:
             algorithms: Only those of these; all if empty.
+            source: Only those of this one; of all if empty.
         """
         wanted = set(map(_file_part, algorithms))
-        for path in sorted((self.root / "records").rglob("*.json")):
+        for path in sorted((self.root / "records" / source).rglob("*.json")):
             if wanted and path.name.partition("--")[0] not in wanted:
                 continue
             scored = self.read(path)
@@ -148,11 +158,23 @@ class Store:
         """
         if record.status != "ok":
             return Scored(record)
+        return _scored(record, self.arrays(record, SCORES))
+
+    def arrays(self, record: Record, names: Collection[str] | None = None) -> Arrays:
+        """Return the per-episode scores and predictions of an ``ok`` record.
+
+        Args:
+            record: The record.
+            names: Only these arrays; all if ``None``.
+
+        Raises:
+            MetabenchError: If they are not those that the record was read with.
+        """
         path = self.path(record.cell, record.key).with_suffix(".npz")
         if not path.exists():  # made under another protocol name, see `get`
             path = next(iter(sorted(path.parent.parent.glob(f"*/{path.name}"))), path)
         try:
-            return _scored(record, read_arrays(path, record, SCORES))
+            return read_arrays(path, record, names)
         except DamagedError as damage:
             raise MetabenchError(
                 f"the record of {record.cell.label} {damage}; run the same command again"

@@ -86,7 +86,13 @@ class ItemReader(ABC):
 
     Items come as a sequence that may read a file each time it is indexed, so a reader takes them
     one after the other, twice at the most, and never makes a list of them all.
+
+    Attributes:
+        any_length: Whether encoders of the modality take inputs of any length, padded as they are:
+            then new items keep theirs, even beyond the longest that a model was trained on.
     """
+
+    any_length: bool = False
 
     @abstractmethod
     def read(self, items: Sequence[Item], like: Shapes | None = None) -> ReadItems:

@@ -29,6 +29,8 @@ class SmilesReader(ItemReader):
     Of a salt the largest fragment stays. Groups are Murcko scaffolds.
     """
 
+    any_length = True
+
     def read(self, items: Sequence[Item], like: Shapes | None = None) -> ReadItems:
         """Read SMILES.
 

@@ -39,6 +39,8 @@ class TextReader(ItemReader):
         encoding: Of files.
     """
 
+    any_length = True
+
     def __init__(self, encoding: str = "utf-8") -> None:
         try:
             self._encoding = codecs.lookup(encoding).name

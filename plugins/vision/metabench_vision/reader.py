@@ -73,7 +73,8 @@ class ImageReader(ItemReader):
         """Read images.
 
         Args:
-            items: Paths, bytes of files, or arrays ``[H, W]`` or ``[H, W, 3 or 4]`` of uint8.
+            items: Paths, bytes of files, arrays ``[H, W]`` or ``[H, W, 3 or 4]`` of uint8, or
+                images of Pillow.
             like: ``pixels`` ``(C, H, W)`` with one channel or three.
 
         Returns:
@@ -99,11 +100,11 @@ class ImageReader(ItemReader):
         return ReadItems({"pixels": pixels[: len(kept)]}, np.array(kept, np.int64), tuple(faults))
 
 
-def to_pixels(item: Item, size: tuple[int, int], *, colour: bool) -> Pixels:
+def to_pixels(item: Item | Image.Image, size: tuple[int, int], *, colour: bool) -> Pixels:
     """Decode one image.
 
     Args:
-        item: A path, the bytes of a file, or an array.
+        item: A path, the bytes of a file, an array, or an image of Pillow.
         size: Height and width.
         colour: Whether RGB or grey is wanted.
 
@@ -113,8 +114,13 @@ def to_pixels(item: Item, size: tuple[int, int], *, colour: bool) -> Pixels:
     Raises:
         BadItemError: If it is no image, is damaged or too large.
     """
-    image = _from_array(item) if isinstance(item, np.ndarray) else _opened(item, size)
+    if isinstance(item, np.ndarray):
+        image = _from_array(item)
+    elif not isinstance(item, Image.Image):
+        image = _opened(item, size)
     try:
+        if isinstance(item, Image.Image):  # it may read its file only now
+            image = ImageOps.exif_transpose(item)
         flat = _flat(image, "RGB" if colour else "L")
         if flat.size != size[::-1]:
             flat = flat.resize(size[::-1], Image.Resampling.LANCZOS, reducing_gap=GAP)
