@@ -210,7 +210,7 @@ def _print_tables(result: RunResult, request: RunRequest) -> None:
 
 def _print_recommended(result: RunResult, request: RunRequest) -> None:
     """Answer the question that own data are brought for."""
-    found = _recommended(result)
+    found = _recommended(result, request)
     click.echo()
     click.echo(found)
     if not isinstance(found, str) and found.pick is not None:
@@ -218,11 +218,12 @@ def _print_recommended(result: RunResult, request: RunRequest) -> None:
         click.echo(f"Save it  metabench export OUT {place}")
 
 
-def _recommended(result: RunResult) -> Recommendation | str:
+def _recommended(result: RunResult, request: RunRequest) -> Recommendation | str:
     from metabench.errors import MetabenchError
-    from metabench.leaderboard.recommend import recommend
+    from metabench.leaderboard.recommend import recommend_store
+    from metabench.runs.store import Store
 
     try:
-        return recommend(result.written.tables, result.own)
+        return recommend_store(Store(request.store, only_read=True), source=result.own)
     except MetabenchError as error:
         return f"{result.own}: no recommendation: {error}"

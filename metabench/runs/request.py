@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from metabench.own.data import OwnData
-
 from metabench.runs.suite import NAME, Variant
 
 

@@ -133,9 +133,7 @@ class Store:
         for scored in self.scan_scored(algorithms, source):
             yield scored.record
 
-    def scan_scored(
-        self, algorithms: Collection[str] = (), source: str = ""
-    ) -> Iterator[Scored]:
+    def scan_scored(self, algorithms: Collection[str] = (), source: str = "") -> Iterator[Scored]:
         """Yield every intact record with its per-episode scores, in order of path.
 
         Args:

@@ -20,8 +20,8 @@ from metabench.learners.files import read_tensors
 from metabench.learners.model import Blank, Embedded, FewShotModel
 from metabench.registry.catalogue import Catalogue, Entry
 from metabench.registry.discovery import load_plugins
+from metabench.registry.home import HERE
 from metabench.registry.targets import missing_modules, resolve_target
-from metabench.runs.parts import code_of
 from metabench.saved.config import (
     REFERENCE,
     WEIGHTS,
@@ -154,7 +154,7 @@ def _installed(saved: SavedPart, kind: str, catalogue: Catalogue) -> Entry[Any]:
             f"the {kind} {saved.registered} needs {', '.join(missing)}",
             f"pip install {' '.join(missing)}",
         )
-    if code_of(entry.info.target) != saved.code:
+    if HERE.code(entry.info.target) != saved.code:
         warnings.warn(
             f"the {kind} {saved.registered} of {entry.plugin} {entry.version} is other code than "
             f"that of {saved.distribution} {saved.version}, with which the learner was saved; its "
