@@ -95,7 +95,7 @@ def run(*, dry_run: bool, as_json: bool, **options: Any) -> int:
         )
         return EXIT_INTERRUPTED
     if as_json:
-        _print_json(result)
+        _print_json(result, request)
     else:
         _print_tables(result, request)
     return result.exit_code
@@ -175,7 +175,7 @@ def _print_plan(request: RunRequest, *, as_json: bool) -> int:
     return 0
 
 
-def _print_json(result: RunResult) -> None:
+def _print_json(result: RunResult, request: RunRequest) -> None:
     content = {
         "records": [record.model_dump(mode="json") for record in result.records],
         "tables": [str(path) for path in result.written.paths],
@@ -183,7 +183,7 @@ def _print_json(result: RunResult) -> None:
         "exit_code": result.exit_code,
     }
     if result.own:
-        content["recommendation"] = plain(_recommended(result))
+        content["recommendation"] = plain(_recommended(result, request))
     click.echo(json.dumps(content, indent=1))
 
 
