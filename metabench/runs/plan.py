@@ -210,14 +210,13 @@ def _encoders(choice: _Choice, entry: SuiteEntry, modality: str) -> tuple[str, .
 
 
 def _algorithms(choice: _Choice, entry: SuiteEntry) -> tuple[str, ...]:
+    known = choice.catalogue.algorithms
+    complete = tuple(name for name, found in known.items() if not found.info.argument)
     if asked := choice.request.algorithms:
-        if asked == (ALL,):
-            asked = tuple(choice.catalogue.algorithms)
+        asked = complete if asked == (ALL,) else asked
         return _placed(asked, entry.algorithms, choice.suite, "algorithms")
     return entry.algorithms or tuple(
-        name
-        for name, found in choice.catalogue.algorithms.items()
-        if {choice.suite.name, ANY} & set(found.info.suites) and not found.info.argument
+        name for name in complete if {choice.suite.name, ANY} & set(known[name].info.suites)
     )
 
 
