@@ -39,10 +39,9 @@ def _cell(text: str) -> str:
 
 def _source(info: Any) -> tuple[str, ...]:
     data = "files" if info.files else "synthetic" if info.synthetic else "embedded"
-    suites = ", ".join(info.suites)
     metric = ", ".join((info.metric, *info.other_metrics))
     return (
-        f"`{info.name}`", info.summary, info.task_kind, data, metric, suites, info.licence,
+        f"`{info.name}`", info.summary, info.task_kind, data, metric, info.licence,
     )  # fmt: skip
 
 
@@ -71,7 +70,7 @@ def _metric(info: Any) -> tuple[str, ...]:
 
 KINDS: Mapping[str, tuple[Sequence[str], Cells, Callable[[Any], str] | None]] = {
     "sources": (
-        ("source", "what it is", "task kind", "data", "metrics", "suites", "licence"),
+        ("source", "what it is", "task kind", "data", "metrics", "licence"),
         _source,
         lambda info: info.domain,
     ),
