@@ -11,22 +11,25 @@ from pathlib import Path
 from metabench.errors import MetabenchError
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, lasting: bool = True) -> None:
     """Write a file atomically; see `write_with`.
 
     Args:
         path: The file; its folder is made if need be.
         content: What it shall hold.
+        lasting: As for `write_with`.
     """
-    write_with(path, lambda temporary: temporary.write_bytes(content))
+    write_with(path, lambda temporary: temporary.write_bytes(content), lasting=lasting)
 
 
-def write_with(path: Path, write: Callable[[Path], object]) -> None:
+def write_with(path: Path, write: Callable[[Path], object], *, lasting: bool = True) -> None:
     """Write a file atomically: temporary file in the same folder, fsync, rename, fsync the folder.
 
     Args:
         path: The file; its folder is made if need be.
         write: Writes the content to the temporary file that it is called with.
+        lasting: Whether to wait until it is safe on the disk. If not, a power failure may leave the
+            file torn: for what carries its own checksum and can be made again.
 
     Raises:
         MetabenchError: If the disk is full, the folder is read-only or a part of the path is no
@@ -38,13 +41,15 @@ def write_with(path: Path, write: Callable[[Path], object]) -> None:
         os.close(handle)
         try:
             write(Path(name))
-            _sync(Path(name))
+            if lasting:
+                _sync(Path(name))
             Path(name).chmod(0o644)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        _sync(path.parent)
+        if lasting:
+            _sync(path.parent)
     except OSError as error:
         raise MetabenchError(f"cannot write {path}: {_reason(error)}") from error
 

@@ -9,6 +9,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LISTED = frozenset(
+    {"domain", "source", "encoder", "algorithm", "metric", "reader", "suite", "plugin"}
+)
+"""What ``metabench list`` lists, in the singular."""
+
 
 class MetabenchError(Exception):
     """Something the user can mend; the message is complete in itself."""
@@ -47,7 +52,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """
     choices = sorted(known)
     near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
-    listed = kind in {"domain", "source", "encoder", "algorithm", "metric", "suite", "plugin"}
+    listed = kind in LISTED
     if near:
         hint = "did you mean " + " or ".join(near) + "?"
     elif len(choices) <= 12 or not listed:  # noqa: PLR2004 - what fits on a line

@@ -18,6 +18,12 @@ A complete plugin module::
             citation="Doe (2026), section 3",
             licence="MIT",
         )
+
+The plugin API, which is all that this module offers, has a version of its own, `API_VERSION`. A
+module may say which one it is written for by ``metabench_api = "1.0"``; a metabench that does not
+offer that one leaves it out and says so. Additions raise the minor version: hooks get arguments,
+which are passed by name, and descriptors get fields, which have defaults, so that what was written
+before goes on working. What is to be removed warns for one minor version first.
 """
 
 from __future__ import annotations
@@ -32,17 +38,22 @@ if TYPE_CHECKING:
     from metabench.runs.record import Record
 
 __all__ = [
+    "API_VERSION",
     "PROTOCOL_SETTINGS",
     "AlgorithmInfo",
     "DataFile",
     "Descriptor",
     "EncoderInfo",
     "MetricInfo",
+    "ReaderInfo",
     "TaskKind",
     "TaskSourceInfo",
     "hookimpl",
     "hookspec",
 ]
+
+API_VERSION = "1.0"
+"""``MAJOR.MINOR`` of the plugin API."""
 
 PROJECT = "metabench"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -134,7 +145,25 @@ class TaskSourceInfo(Descriptor):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncoderInfo(Descriptor):
+class ChosenInfo(Descriptor):
+    """What users choose by name, and may complete by an argument: encoders and algorithms.
+
+    Attributes:
+        argument: What follows the name in ``name:ARGUMENT``, such as ``"model id or path"``; empty
+            if nothing does. It reaches the target as the option ``argument``.
+        libraries: Importable packages whose installed versions are part of every cell key, such as
+            that from which the argument takes a part. An argument of the form
+            ``package.module:Name`` adds its package by itself.
+        suites: The named suites in which it is used by default; never with an argument.
+    """
+
+    argument: str = ""
+    libraries: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderInfo(ChosenInfo):
     """Raw inputs to embeddings.
 
     The target is called as ``target(spec, **options)`` with a
@@ -146,20 +175,15 @@ class EncoderInfo(Descriptor):
         trainable: Whether meta-training updates its weights. Frozen encoders are applied once to
             every item of a source.
         feature_map: Whether it also gives maps of local features; only trainable encoders do.
-        argument: What follows the name in ``name:ARGUMENT``, such as ``"model id or path"``; empty
-            if the encoder takes none. It reaches the target as the keyword ``argument``.
-        suites: The named suites in which it is used by default.
     """
 
     modalities: tuple[str, ...]
     trainable: bool
     feature_map: bool = False
-    argument: str = ""
-    suites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlgorithmInfo(Descriptor):
+class AlgorithmInfo(ChosenInfo):
     """A few-shot learner.
 
     The target is a `metabench.learners.contracts.Algorithm` class; ``options`` are hyperparameters
@@ -211,6 +235,27 @@ class MetricInfo(Descriptor):
     task_kinds: tuple[TaskKind, ...]
     best: float | Literal["1-base-rate"] = 1.0
     chance: float | Literal["1/way", "base-rate"] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderInfo(Descriptor):
+    """How a user's own items become inputs of a modality.
+
+    The target is called as ``target(**options)`` and returns a
+    `metabench.tasks.reading.ItemReader`.
+
+    Attributes:
+        domain: The domain of the sources that are made with it, such as ``vision``.
+        modality: What it makes, such as ``image``.
+        suffixes: The files that it decodes, in lower case and with the dot: ``(".png", ".jpg")``.
+        role: What a column of a table is called whose values it reads: ``text``, ``smiles``; empty
+            if it reads files only.
+    """
+
+    domain: str
+    modality: str
+    suffixes: tuple[str, ...] = ()
+    role: str = ""
 
 
 @hookspec
@@ -282,6 +327,23 @@ def metabench_metrics() -> Iterable[MetricInfo]:  # type: ignore[empty-body]
         def top2(answered):  # in my_package/top2.py
             best = answered.scores.topk(2).indices
             return (best == answered.targets.unsqueeze(-1)).any(-1).double().mean(-1)
+    """
+
+
+@hookspec
+def metabench_readers() -> Iterable[ReaderInfo]:  # type: ignore[empty-body]
+    """Yield the readers that the plugin adds: how users' own files become inputs.
+
+    Version added: 0.1.
+
+    Example::
+
+        @hookimpl
+        def metabench_readers():
+            yield ReaderInfo(
+                name="scans", summary="slices of medical scans", domain="vision",
+                modality="image", suffixes=(".dcm",), target="my_package.scans:ScanReader",
+            )
     """
 
 

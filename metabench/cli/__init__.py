@@ -15,6 +15,11 @@ COMMANDS = {
         "metabench.cli.compare:compare",
         "Compare two algorithms on the same episodes.",
     ),
+    "recommend": (
+        "metabench.cli.recommend:recommend",
+        "Recommend a learner and an encoder for a source.",
+    ),
+    "export": ("metabench.cli.export:export", "Save a trained learner for use elsewhere."),
     "leaderboard": (
         "metabench.cli.leaderboard:leaderboard",
         "Build, verify, merge and compare leaderboards.",
@@ -23,7 +28,7 @@ COMMANDS = {
     "audit": ("metabench.cli.audit:audit", "Check that algorithms do what they declare."),
     "why": ("metabench.cli.why:why", "Explain why a cell is found, missing or stale."),
     "data": ("metabench.cli.data:data", "List, check and fetch the data files of the sources."),
-    "plugin": ("metabench.cli.plugin:plugin", "List plugins."),
+    "plugin": ("metabench.cli.plugin:plugin", "Write, check and list plugins."),
     "doctor": ("metabench.cli.doctor:doctor", "Check the installation, the data and the plugins."),
 }
 

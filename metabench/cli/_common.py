@@ -103,8 +103,8 @@ class Main(LazyGroup):
             sys.exit(_fail(str(error), EXIT_FAILURE))
         except click.ClickException as error:
             sys.exit(_fail(_click_message(error), error.exit_code))
-        except click.Abort:
-            sys.exit(_fail("interrupted", EXIT_INTERRUPTED))
+        except click.Abort as error:
+            sys.exit(_fail(f"interrupted{circumstances(error.__cause__)}", EXIT_INTERRUPTED))
         sys.exit(result if isinstance(result, int) else 0)
 
 
@@ -113,10 +113,25 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
+def circumstances(error: BaseException | None) -> str:
+    """Return what is noted on an interruption, such as which plugin was being imported."""
+    return "".join(f" {note}" for note in getattr(error, "__notes__", ()))
+
+
 def _click_message(error: click.ClickException) -> str:
     message = " ".join(error.format_message().split()).rstrip(".")
     context = getattr(error, "ctx", None)
     return f"{message}; see `{context.command_path} --help`" if context is not None else message
+
+
+def listed(name: str, help_text: str) -> Callable[[F], F]:
+    """Add an option whose value is a comma-separated list."""
+
+    def split(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
+        parts = (part.strip() for part in (value or "").split(","))
+        return tuple(part for part in parts if part)
+
+    return click.option(name, callback=split, metavar="A,B", help=help_text)
 
 
 def plugin_options(command: F) -> F:

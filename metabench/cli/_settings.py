@@ -13,6 +13,7 @@ from metabench.errors import UsageError, unknown_name
 
 FILE = "metabench.toml"
 SECTION = "run"
+ALGORITHMS = "algorithms"
 SHARED = frozenset({"data", "store", "leaderboards", "p"})
 """Keys of the section that commands other than ``run`` read too."""
 
@@ -58,7 +59,7 @@ class ConfiguredCommand(click.Command):
             raise
 
     def _from_file(self, path: Path) -> dict[str, Any]:
-        section = read_section(path)
+        section = read_file(path)[SECTION]
         values = {}
         for key, value in section.items():
             option = self.options.get(key)
@@ -71,36 +72,68 @@ class ConfiguredCommand(click.Command):
         return values
 
 
-def read_section(path: Path) -> dict[str, Any]:
-    """Read the table of settings.
+def read_algorithms(path: Path) -> dict[str, dict[str, Any]]:
+    """Read the user's own algorithms: a name, and another algorithm with other settings.
+
+    ::
+
+        [algorithms]
+        extra-trees = "sklearn:ensemble.ExtraTreesClassifier"
+        big-forest = { algorithm = "random-forest", trees = 500 }
 
     Args:
         path: The file, which may be absent.
 
     Returns:
-        The values by key.
+        A table for each, as a suite's ``[variants.NAME]`` has it.
 
     Raises:
-        UsageError: If the file is not TOML or has anything beside the table.
+        UsageError: If the file is not valid.
     """
+    found = {}
+    for name, value in read_file(path)[ALGORITHMS].items():
+        if isinstance(value, str):
+            found[name] = {"algorithm": value}
+        elif isinstance(value, dict) and isinstance(value.get("algorithm"), str):
+            found[name] = value
+        else:
+            raise UsageError(
+                f"{path.absolute()}: {name} in [{ALGORITHMS}] is neither the name of an algorithm "
+                'nor a table such as { algorithm = "maml", inner_steps = 3 }'
+            )
+    return found
+
+
+def read_file(path: Path) -> dict[str, dict[str, Any]]:
+    """Read the tables of settings.
+
+    Args:
+        path: The file, which may be absent.
+
+    Returns:
+        The values by key, of the tables ``run`` and ``algorithms``.
+
+    Raises:
+        UsageError: If the file is not TOML or has anything beside the tables.
+    """
+    tables: dict[str, dict[str, Any]] = {SECTION: {}, ALGORITHMS: {}}
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}
+        return tables
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path.absolute()} cannot be read: {error}") from error
     for key, value in document.items():
-        if key != SECTION:
+        if key not in tables:
             place = "table" if isinstance(value, dict) else "key"
             raise UsageError(
                 f"{path.absolute()}: unknown {place} {key!r}; settings belong into the table "
-                f"[{SECTION}]"
+                f"[{SECTION}], algorithms of your own into [{ALGORITHMS}]"
             )
         if not isinstance(value, dict):
-            raise UsageError(f"{path.absolute()}: {SECTION} is not a table; write [{SECTION}]")
-    section = document.get(SECTION, {})
-    assert isinstance(section, dict)
-    return section
+            raise UsageError(f"{path.absolute()}: {key} is not a table; write [{key}]")
+        tables[key] = value
+    return tables
 
 
 def _flag(option: click.Option) -> str:

@@ -36,8 +36,7 @@ def read_tables(store: Path) -> tuple[Tables, tuple[OverallRow, ...], list[Audit
         raise UsageError(f"{store} holds no records; `metabench run --store {store}` makes some")
     opened = Store(store.resolve(), only_read=True)
     audits, damaged = read_audits(opened.root)
-    scored = (opened.scored(record) for record in opened.scan())
-    tables = build_tables(scored, Audited(audits))
+    tables = build_tables(opened.scan_scored(), Audited(audits))
     for text in (*opened.quarantined, *damaged, *tables.messages):
         click.echo(f"metabench: warning: {text}", err=True)
     return tables, build_overall(tables), audits

@@ -20,7 +20,7 @@ from metabench.errors import unknown_name
 if TYPE_CHECKING:
     from metabench.registry.catalogue import Catalogue, Entry
 
-KINDS = ("domains", "sources", "encoders", "algorithms", "metrics", "suites", "plugins")
+KINDS = ("domains", "sources", "encoders", "algorithms", "metrics", "readers", "suites", "plugins")
 
 
 @click.command("list", cls=ConfiguredCommand)
@@ -67,6 +67,7 @@ _COLUMNS: Mapping[str, Sequence[str]] = {
     "encoders": ("name", "modalities", "weights", "summary"),
     "algorithms": ("name", "task_kinds", "inductive", "summary"),
     "metrics": ("name", "task_kinds", "chance", "best", "summary"),
+    "readers": ("name", "domain", "modality", "suffixes", "role", "summary"),
     "suites": ("name", "summary"),
     "plugins": ("name", "distribution", "version", "provides"),
 }
@@ -95,6 +96,7 @@ def _listing(kind: str, catalogue: Catalogue) -> list[dict[str, Any]]:
         "encoders": catalogue.encoders,
         "algorithms": catalogue.algorithms,
         "metrics": catalogue.metrics,
+        "readers": catalogue.readers,
     }[kind]
     return [
         {**plain(entry.info), "plugin": entry.plugin, "version": entry.version}

@@ -5,46 +5,40 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from metabench.cli._common import EXIT_INTERRUPTED, disabled_plugins, plugin_options
-from metabench.cli._settings import ConfiguredCommand
+from metabench.cli._common import (
+    EXIT_INTERRUPTED,
+    circumstances,
+    disabled_plugins,
+    listed,
+    plain,
+    plugin_options,
+)
+from metabench.cli._own import own_options, settings_of
+from metabench.cli._settings import FILE, ConfiguredCommand, read_algorithms
 from metabench.errors import UsageError
 
 if TYPE_CHECKING:
+    from metabench.leaderboard.recommendation import Recommendation
     from metabench.runs.request import RunRequest
     from metabench.runs.run import RunResult
 
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _split(
-    _context: click.Context, _parameter: click.Parameter, value: str | None
-) -> tuple[str, ...]:
-    parts = (part.strip() for part in (value or "").split(","))
-    return tuple(part for part in parts if part)
-
-
-def _listed(name: str, help_text: str) -> Callable[[F], F]:
-    return click.option(name, callback=_split, metavar="A,B", help=help_text)
-
-
 @click.command("run", cls=ConfiguredCommand, owns_section=True)
 @click.option("--suite", default="quick", show_default=True, help="A suite, or a TOML file.")
-@_listed("--domains", "Domains; by default all.")
-@_listed("--sources", "Task sources; by default the suite's.")
-@_listed("--encoders", "Encoders, with name:ARGUMENT where they take one.")
-@_listed("--algorithms", "Algorithms, or 'all'; by default those of the suite.")
+@listed("--domains", "Domains; by default all.")
+@listed("--sources", "Task sources; by default the suite's.")
+@listed("--encoders", "Encoders, with name:ARGUMENT where they take one.")
+@listed("--algorithms", "Algorithms, or 'all'; by default those of the suite.")
 @click.option("--way", help="Classes per episode: a number, or a range (5-50); not of fixed tasks.")
-@_listed("--shots", "Support examples per class, or 'uneven'; of a fixed task, in all.")
+@listed("--shots", "Support examples per class, or 'uneven'; of a fixed task, in all.")
 @click.option("--queries", type=int, help="Query examples per class; of a fixed task, in all.")
 @click.option("--episodes", type=int, help="Test episodes per seed; not of fixed tasks.")
-@_listed("--seeds", "Seeds.")
+@listed("--seeds", "Seeds.")
 @click.option("--budget", type=int, help="Meta-training examples that each recipe may see.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
 @click.option(
@@ -54,6 +48,10 @@ def _listed(name: str, help_text: str) -> Callable[[F], F]:
     show_default=True,
     help="Precision of trainable encoders.",
 )
+@click.option(
+    "--plugin-env", multiple=True, metavar="NAME=PYTHON",
+    help="Run a plugin's cells in another interpreter or virtual environment. Repeatable.",
+)  # fmt: skip
 @click.option("--jobs", type=int, help="Worker processes; by default one per core.")
 @click.option(
     "--executor", type=click.Choice(["local", "dask"]), default="local", show_default=True
@@ -70,6 +68,7 @@ def _listed(name: str, help_text: str) -> Callable[[F], F]:
     help="The folder of tables.  [default: <store>/leaderboards]",
 )  # fmt: skip
 @click.option("--data", type=click.Path(path_type=Path), help="The folder of real data sets.")
+@own_options
 @click.option("--dry-run", is_flag=True, help="Print the plan and an estimate; run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print records and paths as JSON.")
 @plugin_options
@@ -88,13 +87,15 @@ def run(*, dry_run: bool, as_json: bool, **options: Any) -> int:
     try:
         with watcher:
             result = carry_out(request, watcher)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         command = shlex.join(["metabench", *sys.argv[1:]])
         kept = f"{counted(watcher.done, 'cell')} finished in this run and kept in {request.store}"
-        click.echo(f"\ninterrupted: {kept}; resume with\n  {command}", err=True)
+        click.echo(
+            f"\ninterrupted{circumstances(error)}: {kept}; resume with\n  {command}", err=True
+        )
         return EXIT_INTERRUPTED
     if as_json:
-        _print_json(result)
+        _print_json(result, request)
     else:
         _print_tables(result, request)
     return result.exit_code
@@ -112,10 +113,29 @@ def _request(options: dict[str, Any]) -> RunRequest:
     options["shots"] = tuple(_number(shot) for shot in options["shots"])
     options["seeds"] = tuple(_number(seed) for seed in options["seeds"])
     options["shard"] = _shard(options["shard"])
+    options["plugin_env"] = _environments(options["plugin_env"])
+    options["variants"] = read_algorithms(Path(FILE))
+    options["reader_options"] = settings_of(options["reader_options"])
     try:
         return RunRequest(**options)
     except ValidationError as error:
+        if error.errors()[0]["loc"][0] == "variants":
+            raise UsageError(f"{Path(FILE).absolute()}: {first_error(error)}") from error
         raise UsageError(f"--{first_error(error)}") from error
+
+
+def _environments(values: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for value in values:
+        name, equals, python = value.partition("=")
+        if not (name and equals and python):
+            raise UsageError(
+                f"--plugin-env {value!r} is not of the form NAME=PYTHON, such as "
+                "my-plugin=/path/to/venv"
+            )
+        if found.setdefault(name, python) != python:
+            raise UsageError(f"--plugin-env gives {name} two interpreters: {found[name]}, {python}")
+    return found
 
 
 def _number(text: str | None) -> int | str | None:
@@ -144,6 +164,8 @@ def _print_plan(request: RunRequest, *, as_json: bool) -> int:
         ]
         click.echo(json.dumps({"cells": cells, "estimated_seconds": plan.seconds}, indent=1))
         return 0
+    for line in plan.said:
+        click.echo(line)
     print_table(("cell", "state"), [(c.task.cell.label, plan.state(c)) for c in plan.cells])
     click.echo(
         f"\n{counted(len(plan.cells), 'cell')}: {len(plan.answered)} found in the store, "
@@ -153,13 +175,15 @@ def _print_plan(request: RunRequest, *, as_json: bool) -> int:
     return 0
 
 
-def _print_json(result: RunResult) -> None:
+def _print_json(result: RunResult, request: RunRequest) -> None:
     content = {
         "records": [record.model_dump(mode="json") for record in result.records],
         "tables": [str(path) for path in result.written.paths],
         "messages": result.written.tables.messages,
         "exit_code": result.exit_code,
     }
+    if result.own:
+        content["recommendation"] = plain(_recommended(result, request))
     click.echo(json.dumps(content, indent=1))
 
 
@@ -180,3 +204,26 @@ def _print_tables(result: RunResult, request: RunRequest) -> None:
         click.echo(f"table   {path}")
     if any(record.failure and record.failure.traceback for record in result.records):
         click.echo(f"errors  {request.store / 'tracebacks'}")
+    if result.own:
+        _print_recommended(result, request)
+
+
+def _print_recommended(result: RunResult, request: RunRequest) -> None:
+    """Answer the question that own data are brought for."""
+    found = _recommended(result, request)
+    click.echo()
+    click.echo(found)
+    if not isinstance(found, str) and found.pick is not None:
+        place = shlex.join(["--store", str(request.store), "--source", result.own])
+        click.echo(f"Save it  metabench export OUT {place}")
+
+
+def _recommended(result: RunResult, request: RunRequest) -> Recommendation | str:
+    from metabench.errors import MetabenchError
+    from metabench.leaderboard.recommend import recommend_store
+    from metabench.runs.store import Store
+
+    try:
+        return recommend_store(Store(request.store, only_read=True), source=result.own)
+    except MetabenchError as error:
+        return f"{result.own}: no recommendation: {error}"

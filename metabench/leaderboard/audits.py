@@ -145,11 +145,15 @@ class Audited:
 
     def of(self, records: Iterable[Record]) -> list[Audit]:
         """Return the audits of exactly the code that made the records."""
-        if not self._by_code:
-            return []
-        parts = [record.key_parts.get("algorithm") for record in records]
-        codes = dict.fromkeys(digest_of(part) for part in parts if part)
+        return self.of_codes(dict.fromkeys(map(code_of, records))) if self else []
+
+    def of_codes(self, codes: Iterable[str]) -> list[Audit]:
+        """Return the audits of algorithms with these digests."""
         return [audit for code in codes for audit in self._by_code.get(code, ())]
+
+    def __bool__(self) -> bool:
+        """Whether there is any audit."""
+        return bool(self._by_code)
 
     def mark(self, row: Row, records: Sequence[Record]) -> Row:
         """Return the row, not inductive and with the reason if an audit found it to be so."""
@@ -164,6 +168,12 @@ class Audited:
         said = f"audit: {QUERY_INDEPENDENCE} violated on {found[0]}"
         reason = f"{row.reason}; {said}" if row.reason else said
         return replace(row, inductive=False, reason=one_line(reason, REASON_LENGTH))
+
+
+def code_of(record: Record) -> str:
+    """Return the digest of the algorithm that made a record, as `Audit.code` has it."""
+    part = record.key_parts.get("algorithm")
+    return digest_of(part) if part else ""
 
 
 def audit_rows(audits: Iterable[Audit]) -> list[dict[str, Value]]:

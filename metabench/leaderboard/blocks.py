@@ -20,7 +20,8 @@ import numpy as np
 from metabench.leaderboard.ranking import average_ranks
 
 if TYPE_CHECKING:
-    from metabench.leaderboard.tables import BlockKey, Entry
+    from metabench.leaderboard.standing import BlockKey, Standing
+    from metabench.leaderboard.statistics import FloatArray
 
 Learner = tuple[str, str]
 """Encoder policy and algorithm."""
@@ -47,7 +48,7 @@ class Block:
     key: BlockKey
     policy: str
     encoder: str
-    entries: dict[Learner, Entry] = field(default_factory=dict)
+    entries: dict[Learner, Standing] = field(default_factory=dict)
     missing: set[Learner] = field(default_factory=set)
     not_run: set[Learner] = field(default_factory=set)
     common: bool = True
@@ -65,6 +66,23 @@ class Block:
         """The metric's direction."""
         return self.key.best >= self.key.chance
 
+    def stretched(self, ranks: FloatArray, standing: int, among: Collection[Learner]) -> FloatArray:
+        """Stretch ranks to the number of all, however few stand here.
+
+        Where a learner does not apply it has no rank, and the others have fewer opponents: without
+        this the last of few would seem better than the middle of many. Ranks stay as they are where
+        everyone stands; who stands alone is put in the middle.
+
+        Args:
+            ranks: From 1 to ``standing``.
+            standing: How many are ranked here.
+            among: All that are ranked, here or elsewhere.
+        """
+        everyone = sum(policy in {self.policy, REFERENCE} for policy, _ in among)
+        if standing == 1:
+            return ranks + (everyone - 1) / 2
+        return 1 + (ranks - 1) * ((everyone - 1) / (standing - 1))
+
     def ranks(self, among: Collection[Learner]) -> dict[Learner, float]:
         """Rank those learners that have a number here from 1; ties share an average."""
         means = self.means(among)
@@ -73,7 +91,7 @@ class Block:
         return dict(zip(means, found.tolist(), strict=True))
 
 
-def make_blocks(learners: Mapping[Learner, Sequence[Entry]]) -> list[Block]:
+def make_blocks(learners: Mapping[Learner, Sequence[Standing]]) -> list[Block]:
     """Put everyone in the blocks in which they have a number, or were to have one.
 
     A block in which nobody has a number is none.
@@ -86,7 +104,7 @@ def make_blocks(learners: Mapping[Learner, Sequence[Entry]]) -> list[Block]:
         The blocks, in no order that means anything.
     """
     blocks: dict[tuple[BlockKey, str, str], Block] = {}
-    references: list[tuple[Learner, Entry]] = []
+    references: list[tuple[Learner, Standing]] = []
     for name, entries in learners.items():
         for entry in entries:
             if entry.block is None:
@@ -109,15 +127,15 @@ def make_blocks(learners: Mapping[Learner, Sequence[Entry]]) -> list[Block]:
 
 
 def _block(
-    blocks: dict[tuple[BlockKey, str, str], Block], key: BlockKey, policy: str, entry: Entry
+    blocks: dict[tuple[BlockKey, str, str], Block], key: BlockKey, policy: str, entry: Standing
 ) -> Block:
     encoder = entry.row.encoder
     return blocks.setdefault((key, policy, encoder), Block(key, policy, encoder))
 
 
-def _find_missing(blocks: Iterable[Block], learners: Mapping[Learner, Sequence[Entry]]) -> None:
+def _find_missing(blocks: Iterable[Block], learners: Mapping[Learner, Sequence[Standing]]) -> None:
     """Tell common blocks from others, and who is missing from them."""
-    rows: dict[tuple[str, ...], dict[Learner, Entry]] = defaultdict(dict)
+    rows: dict[tuple[str, ...], dict[Learner, Standing]] = defaultdict(dict)
     for name, entries in learners.items():
         for entry in entries:
             row = entry.row
@@ -128,7 +146,7 @@ def _find_missing(blocks: Iterable[Block], learners: Mapping[Learner, Sequence[E
         place = (key.domain, key.source, key.protocol_digest)
         here = rows[*place, REFERENCE] | rows[*place, block.encoder]
         wanted = {name for name in learners if name[0] in {block.policy, REFERENCE}}
-        wanted -= {name for name, entry in here.items() if _inapplicable(entry)}
+        wanted -= {name for name, entry in here.items() if inapplicable(entry)}
         failed = {name for name in wanted & here.keys() if here[name].block is None}
         members = [name for name in wanted - failed if name[0] == block.policy]
         block.common = 2 * sum(name in block.entries for name in members) > len(members)
@@ -136,13 +154,14 @@ def _find_missing(blocks: Iterable[Block], learners: Mapping[Learner, Sequence[E
         block.not_run = block.missing - failed
 
 
-def _inapplicable(entry: Entry) -> bool:
-    return all(record.status == "inapplicable" for record in entry.evidence.records)
+def inapplicable(entry: Standing) -> bool:
+    """Whether no seed of a row applies to its task."""
+    return all(status == "inapplicable" for status in entry.statuses)
 
 
 def mean_ranks(blocks: Iterable[Block], among: Collection[Learner]) -> dict[Learner, float]:
-    """Mean over blocks of the rank among these learners."""
-    return _mean(block.ranks(among) for block in blocks)
+    """Mean over blocks of the rank among these learners, stretched to their number."""
+    return _mean(_stretched(block, block.ranks(among), among) for block in blocks)
 
 
 def win_rates(blocks: Iterable[Block], among: Collection[Learner]) -> dict[Learner, float]:
@@ -169,11 +188,24 @@ def complete_case_ranks(blocks: Iterable[Block]) -> dict[Learner, float]:
 
 def worst_case_ranks(blocks: Iterable[Block]) -> dict[Learner, float]:
     """Mean rank if everyone that is missing from a block were last in it."""
+    blocks = list(blocks)
+    everyone = {name for block in blocks for name in block.entries.keys() | block.missing}
     return _mean(
-        block.ranks(block.entries)
-        | dict.fromkeys(block.missing, float(len(block.entries) + len(block.missing)))
+        _stretched(
+            block,
+            block.ranks(block.entries)
+            | dict.fromkeys(block.missing, float(len(block.entries) + len(block.missing))),
+            everyone,
+        )
         for block in blocks
     )
+
+
+def _stretched(
+    block: Block, ranks: Mapping[Learner, float], among: Collection[Learner]
+) -> dict[Learner, float]:
+    found = block.stretched(np.array(list(ranks.values())), len(ranks), among)
+    return dict(zip(ranks, found.tolist(), strict=True))
 
 
 def places(found: Mapping[Learner, float]) -> dict[Learner, int]:

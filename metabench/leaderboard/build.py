@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from metabench.errors import MetabenchError
-from metabench.leaderboard.audits import AUDIT_COLUMNS, Audit, Audited, audit_rows
+from metabench.leaderboard.audits import AUDIT_COLUMNS, Audit, audit_rows
 from metabench.leaderboard.csvfile import write_csv
-from metabench.leaderboard.overall import OverallRow, build_overall, overall_columns
+from metabench.leaderboard.facts import Facts
+from metabench.leaderboard.overall import OverallRow, overall_columns
+from metabench.leaderboard.prepared import Prepared, prepare
 from metabench.leaderboard.row import COLUMNS
-from metabench.leaderboard.tables import Tables, build_tables
+from metabench.leaderboard.standing import Standings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,13 +35,15 @@ class Written:
         overall: The file over all domains.
         tables: The rows of the domains' files, and what a reader must know of them.
         overall_rows: The rows of the overall file.
+        facts: What the tables rest on.
         audit: The file of what audits found, if there are any of these algorithms.
     """
 
     domains: Mapping[str, Path]
     overall: Path
-    tables: Tables
+    tables: Standings
     overall_rows: tuple[OverallRow, ...]
+    facts: Facts
     audit: Path | None = None
 
     @property
@@ -67,8 +71,23 @@ def write_leaderboards(
     Raises:
         MetabenchError: If a file cannot be written, or a domain's name cannot be a file's.
     """
-    audited = Audited(audits)
-    tables = build_tables(scored, audited)
+    return write_prepared(prepare(scored, audits), out)
+
+
+def write_prepared(prepared: Prepared, out: Path) -> Written:
+    """Write the CSV files of tables; see `write_leaderboards`.
+
+    Args:
+        prepared: The tables.
+        out: The folder.
+
+    Returns:
+        The paths and the tables.
+
+    Raises:
+        MetabenchError: As `write_leaderboards`.
+    """
+    tables = prepared.tables
     for domain in tables.domains:
         if domain in {OVERALL, AUDIT} or not _NAME.fullmatch(domain):
             raise MetabenchError(
@@ -76,17 +95,16 @@ def write_leaderboards(
                 f"lower-case letters, digits and ._- and neither {OVERALL!r} nor {AUDIT!r}: remove "
                 "that record"
             )
-    overall_rows = build_overall(tables)
     paths = {domain: out / f"{domain}.csv" for domain in tables.domains}
     for domain, path in paths.items():
-        write_csv(path, COLUMNS, (asdict(row) for row in tables.of_domain(domain)))
+        rows = tables.of_domain(domain)
+        write_csv(path, COLUMNS, ({name: getattr(row, name) for name in COLUMNS} for row in rows))
     overall = out / f"{OVERALL}.csv"
     columns = overall_columns(tables.domains)
-    write_csv(overall, columns, (row.values() for row in overall_rows))
-    records = (record for entry in tables.entries for record in entry.evidence.records)
-    rows = audit_rows(audited.of(records))
+    write_csv(overall, columns, (row.values() for row in prepared.overall))
+    written = Written(paths, overall, tables, prepared.overall, prepared.facts)
     audit = out / f"{AUDIT}.csv"
-    if not rows and not audit.exists():
-        return Written(paths, overall, tables, overall_rows)
-    write_csv(audit, AUDIT_COLUMNS, rows)
-    return Written(paths, overall, tables, overall_rows, audit)
+    if not prepared.audits and not audit.exists():
+        return written
+    write_csv(audit, AUDIT_COLUMNS, audit_rows(prepared.audits))
+    return replace(written, audit=audit)

@@ -181,7 +181,7 @@ def compare_store(
     """
     known = store.algorithms()
     for name in (first, second):
-        if name not in known:
+        if store.as_listed(name) not in known:
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
             hint = f"did you mean {' or '.join(near)}? " if near else ""
             raise UsageError(
@@ -189,7 +189,7 @@ def compare_store(
                 f"--algorithms {first},{second} --store {store.root}` makes those of algorithms "
                 "that are installed"
             )
-    records = map(store.scored, store.scan((first, second)))
+    records = store.scan_scored((first, second))
     return compare(records, first, second, sources=sources, encoders=encoders)
 
 

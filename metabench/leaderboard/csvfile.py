@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metabench.atomic import write_text
@@ -95,10 +96,16 @@ def cell_text(value: Value, column: str = "") -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return _guarded(one_line(value))
+        return _text(value)
     if isinstance(value, int):
         return str(value)
     return _fixed(value, DECIMALS.get(column, 6))
+
+
+@lru_cache(maxsize=100_000)
+def _text(text: str) -> str:
+    """Return one guarded line; the same names and digests stand in every row."""
+    return _guarded(one_line(text))
 
 
 def _fixed(value: float, decimals: int) -> str:

@@ -2,6 +2,7 @@ r"""Tables as LaTeX, for ``\input`` in a paper that loads booktabs."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metabench.atomic import write_text
@@ -79,13 +80,13 @@ def write_latex(written: Written, out: Path) -> list[Path]:
 def domain_latex(domain: str, rows: Sequence[Row]) -> str:
     """Return one domain's tables, one per block that has a number."""
     tables = []
-    blocks = blocks_of(rows)
+    blocks, legend = blocks_of(rows), legend_of(rows)
     for number, block in enumerate(blocks, 1):
         row = block[0]
         if row.mean is None:
             continue
         facts = ", ".join([f"{row.source} ({row.protocol})", *facts_of(block, blocks)])
-        caption = [facts + ".", *legend_of(rows)]
+        caption = [facts + ".", *legend]
         if any(other.mean is None for other in block):
             caption.append(f"Without a number: {_missing(block)}.")
         tables.append(
@@ -115,6 +116,7 @@ def overall_latex(rows: Sequence[OverallRow]) -> str:
     return _table(header, lines, columns=columns, caption=caption, label="tab:overall")
 
 
+@lru_cache(maxsize=100_000)
 def latex_text(text: str) -> str:
     """Return text that LaTeX prints as it is: no command, no mathematics, no comment."""
     return "".join(_ESCAPES.get(c, c) for c in one_line(text).replace("--", f"-{_APART}-"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from metabench.atomic import write_text
 from metabench.errors import MetabenchError
-from metabench.runs.record import Record, digest_of
+from metabench.leaderboard.facts import Facts
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION: Literal[1] = 1
-PACKAGES = ("metabench", "python", "torch", "numpy")
-MACHINE = ("platform", "processor", "cores", "device", "accelerator", "precision", "threads")
 
 
 class Manifest(BaseModel):
@@ -54,11 +51,11 @@ class Manifest(BaseModel):
     files: Mapping[str, Mapping[str, Any]]
 
 
-def write_manifest(records: Iterable[Record], out: Path, files: Iterable[Path]) -> Path:
+def write_manifest(facts: Facts, out: Path, files: Iterable[Path]) -> Path:
     """Write ``manifest.json``; do so last, since it holds the other files' hashes.
 
     Args:
-        records: The records behind the tables.
+        facts: Of the records behind the tables.
         out: The folder.
         files: Every file that was written to it.
 
@@ -69,7 +66,7 @@ def write_manifest(records: Iterable[Record], out: Path, files: Iterable[Path]) 
         MetabenchError: If it cannot be written.
     """
     path = out / MANIFEST
-    manifest = _describe(list(records), out, files)
+    manifest = _describe(facts, out, files)
     try:
         before = read_manifest(path)
     except MetabenchError:
@@ -117,26 +114,9 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def digest_of_records(records: Iterable[Record]) -> str:
-    """Return one digest of all records, whatever their order."""
-    return digest_of(sorted([record.key, record.checksum] for record in records))
-
-
-def _describe(records: list[Record], out: Path, files: Iterable[Path]) -> Manifest:
-    counts = Counter(str(record.status) for record in records)
-    ends = sorted(str(record.provenance.get("finished", "")) for record in records) or [""]
+def _describe(facts: Facts, out: Path, files: Iterable[Path]) -> Manifest:
     return Manifest(
-        records={"total": len(records), **dict(sorted(counts.items()))},
-        records_digest=digest_of_records(records),
-        finished=(ends[0], ends[-1]),
-        protocols=_protocols(records),
-        sources=_sources(records),
-        plugins=_plugins(records),
-        packages={
-            name: tuple(sorted({str(r.provenance[name]) for r in records if name in r.provenance}))
-            for name in PACKAGES
-        },
-        machines=_machines(records),
+        **facts.described(),
         files={
             path.relative_to(out).as_posix(): {
                 "sha256": file_digest(path),
@@ -145,70 +125,3 @@ def _describe(records: list[Record], out: Path, files: Iterable[Path]) -> Manife
             for path in sorted(files)
         },
     )
-
-
-def _protocols(records: Iterable[Record]) -> dict[str, Any]:
-    found: dict[str, dict[str, Any]] = {}
-    for record in records:
-        one = found.setdefault(record.cell.protocol_digest, {"names": set(), "settings": {}})
-        one["names"].add(record.cell.protocol)
-        settings = record.provenance.get("protocol")
-        if isinstance(settings, Mapping) and settings and not one["settings"]:
-            one["settings"] = {name: value for name, value in settings.items() if name != "name"}
-    return {digest: {**one, "names": sorted(one["names"])} for digest, one in sorted(found.items())}
-
-
-def _sources(records: Iterable[Record]) -> dict[str, Any]:
-    found: dict[str, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
-    for record in records:
-        digests, providers = found[record.cell.source]
-        digests.add(_text(_part(record, "source").get("digest")))
-        providers.add(_text(record.provenance.get("source")))
-    return {
-        name: {"digests": sorted(digests - {""}), "from": sorted(providers - {""})}
-        for name, (digests, providers) in sorted(found.items())
-    }
-
-
-def _plugins(records: Iterable[Record]) -> dict[str, Any]:
-    versions: dict[str, set[str]] = defaultdict(set)
-    code: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for record in records:
-        cell = record.cell
-        versions[cell.plugin].add(cell.plugin_version)
-        digest = _text(_part(record, "algorithm").get("code"))
-        code[cell.plugin][f"algorithm {cell.algorithm}"].add(digest)
-        for kind in ("encoder", "source"):
-            name, _, version = _text(record.provenance.get(kind)).rpartition(" ")
-            if not name:
-                continue
-            versions[name].add(version)
-            if kind == "encoder":
-                digest = _text(_part(record, "encoder").get("code"))
-                code[name][f"encoder {cell.encoder}"].add(digest)
-    return {
-        name: {
-            "versions": sorted(found),
-            "code": {part: sorted(digests - {""}) for part, digests in sorted(code[name].items())},
-        }
-        for name, found in sorted(versions.items())
-    }
-
-
-def _machines(records: Iterable[Record]) -> tuple[dict[str, Any], ...]:
-    """Where cells were carried out; those without scores ran nowhere."""
-    found: Counter[str] = Counter()
-    for record in records:
-        if record.status == "ok":
-            told = {name: record.provenance[name] for name in MACHINE if name in record.provenance}
-            found[json.dumps(told)] += 1
-    return tuple({**json.loads(told), "cells": cells} for told, cells in sorted(found.items()))
-
-
-def _part(record: Record, name: str) -> Mapping[str, Any]:
-    part = record.key_parts.get(name)
-    return part if isinstance(part, Mapping) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metabench.atomic import write_text
@@ -94,6 +95,7 @@ def overall_markdown(rows: Sequence[OverallRow]) -> str:
     return f"# overall\n\n{_table(header, lines)}\n"
 
 
+@lru_cache(maxsize=100_000)
 def markdown_text(text: str) -> str:
     """Return text that Markdown shows as it is: no mark-up, no HTML, no link, no mention."""
     text = "".join(_ENTITIES.get(c, c) for c in one_line(text))

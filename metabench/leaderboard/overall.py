@@ -20,6 +20,7 @@ import numpy as np
 from metabench.leaderboard.blocks import (
     Learner,
     complete_case_ranks,
+    inapplicable,
     make_blocks,
     mean_ranks,
     places,
@@ -27,14 +28,14 @@ from metabench.leaderboard.blocks import (
     worst_case_ranks,
 )
 from metabench.leaderboard.groups import critical_groups
-from metabench.leaderboard.resample import Spread, spreads
+from metabench.leaderboard.resample import Remember, Spread, spreads
 from metabench.leaderboard.row import joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from metabench.leaderboard.csvfile import Value
-    from metabench.leaderboard.tables import Entry, Tables
+    from metabench.leaderboard.standing import Standing, Standings
 
 COLUMNS = (
     "encoder_policy", "algorithm", "rank", "mean_rank", "normalized", "ci95_low", "ci95_high",
@@ -119,20 +120,24 @@ def overall_columns(domains: Sequence[str]) -> tuple[str, ...]:
     return (*COLUMNS, *(f"normalized_{domain}" for domain in domains))
 
 
-def build_overall(tables: Tables) -> tuple[OverallRow, ...]:
+def build_overall(tables: Standings, remember: Remember | None = None) -> tuple[OverallRow, ...]:
     """Summarise every learner over all tables.
 
     Args:
         tables: What `build_tables` made.
+        remember: As `resample.spreads` takes it.
 
     Returns:
         Rows by policy and rank, unranked ones last. Learners with nothing but inapplicable cells
         are left out.
     """
-    learners: dict[Learner, list[Entry]] = defaultdict(list)
+    everyone: dict[Learner, list[Standing]] = defaultdict(list)
     for entry in tables.entries:
-        if any(record.status != "inapplicable" for record in entry.evidence.records):
-            learners[entry.evidence.cell.encoder_policy, entry.row.algorithm].append(entry)
+        everyone[entry.policy, entry.row.algorithm].append(entry)
+    # Who does not apply somewhere is not missing there, so those rows are needed as well.
+    learners = {
+        name: found for name, found in everyone.items() if not all(map(inapplicable, found))
+    }
     # Without an applicable cell nobody takes part, and is missing nowhere.
     blocks = make_blocks({name: found for name, found in learners.items() if _takes_part(found)})
     not_run = {(name, block.key.domain) for block in blocks for name in block.not_run}
@@ -141,25 +146,25 @@ def build_overall(tables: Tables) -> tuple[OverallRow, ...]:
     common = [block for block in blocks if block.common]
     means = mean_ranks(common, complete)
     ranks = places(means)
-    intervals = spreads(blocks, complete)
+    intervals = spreads(blocks, complete, remember)
     wins = win_rates(common, complete)
     groups = critical_groups(common, means, ranks)
     complete_cases = places(complete_case_ranks(common))
     worst_case = places(worst_case_ranks(common))
-    rows = []
+    rows, domains = [], tables.domains
     for name, entries in learners.items():
-        cells = [entry.evidence.cells for entry in entries]
+        cells = [entry.cells for entry in entries]
         ok, applicable = sum(n for n, _ in cells), sum(n for _, n in cells)
         by_domain = {
             domain: None if (name, domain) in not_run else _domain_score(entries, domain)
-            for domain in tables.domains
+            for domain in domains
         }
         scores = [score for score in by_domain.values() if score is not None]
         spread = intervals.get(name) or Spread(None, None)
         low, high = spread.normalized or (None, None)
         rank_low, rank_high = spread.mean_rank or (None, None)
         group_low, group_high = groups.get(name) or (None, None)
-        plugins = [record.cell for entry in entries for record in entry.evidence.records]
+        plugins = {plugin for entry in entries for plugin in entry.plugins}
         rows.append(
             OverallRow(
                 encoder_policy=name[0],
@@ -174,8 +179,8 @@ def build_overall(tables: Tables) -> tuple[OverallRow, ...]:
                 cells_applicable=applicable,
                 blocks=sum(name in block.entries for block in blocks),
                 inductive=all(entry.row.inductive for entry in entries),
-                plugin=joined(cell.plugin for cell in plugins),
-                plugin_version=joined(cell.plugin_version for cell in plugins),
+                plugin=joined(name for name, _ in plugins),
+                plugin_version=joined(version for _, version in plugins),
                 mean_rank_low=rank_low,
                 mean_rank_high=rank_high,
                 win_rate=wins.get(name),
@@ -191,21 +196,21 @@ def build_overall(tables: Tables) -> tuple[OverallRow, ...]:
     return tuple(sorted(rows, key=_order))
 
 
-def _complete(entries: Sequence[Entry]) -> bool:
+def _complete(entries: Sequence[Standing]) -> bool:
     """Whether every row with an applicable cell has a number, and there is one."""
-    applicable = [entry for entry in entries if entry.evidence.cells[1]]
+    applicable = [entry for entry in entries if entry.cells[1]]
     return bool(applicable) and all(entry.row.mean is not None for entry in applicable)
 
 
-def _takes_part(entries: Sequence[Entry]) -> bool:
-    return any(entry.evidence.cells[1] for entry in entries)
+def _takes_part(entries: Sequence[Standing]) -> bool:
+    return any(entry.cells[1] for entry in entries)
 
 
-def _unavailable(entry: Entry) -> int:
-    return sum(record.status == "unavailable" for record in entry.evidence.records)
+def _unavailable(entry: Standing) -> int:
+    return entry.statuses.count("unavailable")
 
 
-def _domain_score(entries: Sequence[Entry], domain: str) -> float | None:
+def _domain_score(entries: Sequence[Standing], domain: str) -> float | None:
     here = [entry for entry in entries if entry.row.domain == domain]
     if not _complete(here):
         return None

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from metabench.leaderboard.audits import Audit
-from metabench.leaderboard.build import Written, write_leaderboards
-from metabench.leaderboard.evidence import Scored
+from metabench.leaderboard.build import Written, write_prepared
 from metabench.leaderboard.latex import write_latex
 from metabench.leaderboard.manifest import write_manifest
 from metabench.leaderboard.markdown import write_markdown
+from metabench.leaderboard.prepared import Prepared
 
 Writer = Callable[[Written, Path], Iterable[Path]]
 """Writes one format of the tables to a folder and returns the files; a new one joins `FORMATS`."""
@@ -19,17 +18,13 @@ FORMATS: tuple[Writer, ...] = (write_markdown, write_latex)
 
 
 def publish(
-    scored: Iterable[Scored],
-    out: Path,
-    audits: Iterable[Audit] = (),
-    formats: Sequence[Writer] = FORMATS,
+    prepared: Prepared, out: Path, formats: Sequence[Writer] = FORMATS
 ) -> tuple[Written, tuple[Path, ...]]:
     """Write the tables as CSV and in other formats, and ``manifest.json``.
 
     Args:
-        scored: Every record with its scores.
+        prepared: The tables.
         out: The folder.
-        audits: What audits found.
         formats: What is written beside the CSV files; their files are in the manifest.
 
     Returns:
@@ -38,9 +33,8 @@ def publish(
     Raises:
         MetabenchError: If a file cannot be written.
     """
-    written = write_leaderboards(scored, out, audits)
+    written = write_prepared(prepared, out)
     paths = [*written.paths]
     for write in formats:
         paths += write(written, out)
-    records = (record for entry in written.tables.entries for record in entry.evidence.records)
-    return written, (*paths, write_manifest(records, out, paths))
+    return written, (*paths, write_manifest(prepared.facts, out, paths))

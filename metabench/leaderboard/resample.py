@@ -8,7 +8,7 @@ domain or one source that level cannot vary, and the interval says nothing about
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -32,14 +32,20 @@ from metabench.leaderboard.statistics import (
 
 if TYPE_CHECKING:
     from metabench.leaderboard.blocks import Block, Learner
-    from metabench.leaderboard.tables import BlockKey, Entry
+    from metabench.leaderboard.standing import BlockKey
 
 Interval = tuple[float, float]
 
 
 @dataclass
-class _Source:
-    """What one learner got on one source, summed over its rows."""
+class Share:
+    """What one learner got on one source, summed over its rows.
+
+    Attributes:
+        rows: Number of rows.
+        value: Sum of the rows' values.
+        replicates: ``[REPLICATES]`` sum of their bootstrap replicates.
+    """
 
     rows: int = 0
     value: float = 0.0
@@ -57,8 +63,29 @@ class _Source:
         self.replicates += replicates
 
 
-_Sources = dict[str, dict[str, _Source]]
-"""Per domain and source."""
+@dataclass
+class Part:
+    """What the rows of one source contribute.
+
+    Attributes:
+        scores: Normalised scores per learner.
+        ranks: Ranks per learner, over common blocks.
+        fixed: Learners with a row that cannot vary.
+        unscaled: Learners with a row that has no normalised score.
+    """
+
+    scores: dict[Learner, Share] = field(default_factory=lambda: defaultdict(Share))
+    ranks: dict[Learner, Share] = field(default_factory=lambda: defaultdict(Share))
+    fixed: set[Learner] = field(default_factory=set)
+    unscaled: set[Learner] = field(default_factory=set)
+
+
+SourceName = tuple[str, str]
+"""Domain and source."""
+
+Remember = Callable[[SourceName, Sequence["Block"], Collection["Learner"]], Part]
+"""Stands in for `part_of`, whose result hangs on the rows, on who is ranked among them, and on
+which blocks are common."""
 
 
 @dataclass(frozen=True)
@@ -75,43 +102,33 @@ class Spread:
     mean_rank: Interval | None
 
 
-def spreads(blocks: Iterable[Block], among: Collection[Learner]) -> dict[Learner, Spread]:
+def spreads(
+    blocks: Iterable[Block], among: Collection[Learner], remember: Remember | None = None
+) -> dict[Learner, Spread]:
     """Compute the intervals of each learner over everything that it was tested on.
 
     Args:
         blocks: All blocks.
         among: The learners that are ranked.
+        remember: Gives a source's part; `part_of` by default.
 
     Returns:
         The intervals per learner. A row can vary if each seed has two defined episodes.
     """
-    groups: dict[BlockKey, list[Block]] = defaultdict(list)
+    sources: dict[SourceName, list[Block]] = defaultdict(list)
     for block in blocks:
-        groups[block.key].append(block)
-    scores: dict[Learner, _Sources] = defaultdict(_no_sources)
-    ranks: dict[Learner, _Sources] = defaultdict(_no_sources)
+        sources[block.key.domain, block.key.source].append(block)
+    scores: dict[Learner, _Domains] = defaultdict(lambda: defaultdict(list))
+    ranks: dict[Learner, _Domains] = defaultdict(lambda: defaultdict(list))
     fixed: set[Learner] = set()
     unscaled: set[Learner] = set()
-    for key, group in groups.items():
-        # A reference stands in several blocks with one row.
-        rows = {
-            (name, entry.row.encoder): entry
-            for block in group
-            for name, entry in block.entries.items()
-            if name in among
-        }
-        means = dict(zip(rows, _resampled(list(rows.values())), strict=True))
-        for (name, encoder), entry in rows.items():
-            if entry.evidence.scores is None or not can_vary(entry.evidence.scores):
-                fixed.add(name)
-            if entry.row.normalized is None:
-                unscaled.add(name)
-                continue
-            scaled = (means[name, encoder] - key.chance) / (key.best - key.chance)
-            scores[name][key.domain][key.source].add(entry.row.normalized, scaled)
-        for block in filter(lambda one: one.common, group):
-            for name, (rank, replicates) in _block_ranks(block, among, means).items():
-                ranks[name][key.domain][key.source].add(rank, replicates)
+    for name, members in sources.items():
+        part = remember(name, members, among) if remember else part_of(members, among)
+        for shares, all_shares in ((part.scores, scores), (part.ranks, ranks)):
+            for learner, share in shares.items():
+                all_shares[learner][name[0]].append(share)
+        fixed |= part.fixed
+        unscaled |= part.unscaled
     return {
         name: Spread(
             normalized=None if name in unscaled else _interval(scores[name]),
@@ -122,16 +139,53 @@ def spreads(blocks: Iterable[Block], among: Collection[Learner]) -> dict[Learner
     }
 
 
-def _no_sources() -> _Sources:
-    return defaultdict(lambda: defaultdict(_Source))
+_Domains = dict[str, list[Share]]
+"""Per domain one share per source."""
 
 
-def _resampled(entries: Sequence[Entry]) -> list[FloatArray]:
+def part_of(blocks: Iterable[Block], among: Collection[Learner]) -> Part:
+    """Resample the rows of one source.
+
+    Args:
+        blocks: The source's.
+        among: The learners that are ranked.
+    """
+    part = Part()
+    groups: dict[BlockKey, list[Block]] = defaultdict(list)
+    for block in blocks:
+        groups[block.key].append(block)
+    for key, group in groups.items():
+        # A reference stands in several blocks with one row.
+        rows = {
+            (name, entry.row.encoder): entry
+            for block in group
+            for name, entry in block.entries.items()
+            if name in among
+        }
+        found = {
+            name: scores for name, entry in rows.items() if (scores := entry.scores) is not None
+        }
+        means = dict(zip(found, _resampled(list(found.values())), strict=True))
+        for (name, encoder), entry in rows.items():
+            scores = found.get((name, encoder))
+            if scores is None or not can_vary(scores):
+                part.fixed.add(name)
+            if entry.row.normalized is None:
+                part.unscaled.add(name)
+                continue
+            scaled = (means[name, encoder] - key.chance) / (key.best - key.chance)
+            part.scores[name].add(entry.row.normalized, scaled)
+        for block in filter(lambda one: one.common, group):
+            for name, (rank, replicates) in _block_ranks(block, among, means).items():
+                part.ranks[name].add(rank, replicates)
+    return part
+
+
+def _resampled(scores: Sequence[FloatArray]) -> list[FloatArray]:
     """Bootstrap the means of rows of one shape."""
-    stack = [entry.evidence.scores for entry in entries if entry.evidence.scores is not None]
     means: list[FloatArray] = []
-    for start in range(0, len(stack), BATCH):
-        means.extend(bootstrap_means(np.stack(stack[start : start + BATCH])))
+    for start in range(0, len(scores), BATCH):
+        means.extend(bootstrap_means(np.stack(scores[start : start + BATCH])))
     return means
 
 
@@ -143,8 +197,12 @@ def _block_ranks(
     if not ranks:
         return {}
     rows = [means[name, block.entries[name].row.encoder] for name in ranks]
-    replicates = _ranks(np.stack(rows), block)
-    return {name: (rank, row) for (name, rank), row in zip(ranks.items(), replicates, strict=True)}
+    replicates = block.stretched(_ranks(np.stack(rows), block), len(ranks), among)
+    values = block.stretched(np.array(list(ranks.values())), len(ranks), among)
+    return {
+        name: (rank, row)
+        for name, rank, row in zip(ranks, values.tolist(), replicates, strict=True)
+    }
 
 
 def _ranks(means: FloatArray, block: Block) -> FloatArray:
@@ -154,42 +212,57 @@ def _ranks(means: FloatArray, block: Block) -> FloatArray:
     slack = NOISE * np.max(np.abs(np.nan_to_num(gain)), initial=0.0)
     ranks = np.empty(gain.shape)
     for row, own in enumerate(gain):
-        better = (gain > own + slack).sum(axis=0)
-        ahead_or_equal = (gain >= own - slack).sum(axis=0)
+        better = np.add.reduce(gain > own + slack, axis=0, dtype=np.int32)
+        ahead_or_equal = np.add.reduce(gain >= own - slack, axis=0, dtype=np.int32)
         ranks[row] = np.where(np.isnan(own), np.nan, (better + ahead_or_equal + 1) / 2)
     return ranks
 
 
-def _interval(sources: _Sources) -> Interval | None:
-    domains = [sorted(inner.values(), key=lambda s: s.rank) for inner in sources.values()]
-    domains.sort(key=lambda nodes: [node.rank for node in nodes])
-    return percentile_interval(_over_domains(domains))
+def _interval(domains: _Domains) -> Interval | None:
+    ordered = [sorted(shares, key=lambda share: share.rank) for shares in domains.values()]
+    ordered.sort(key=lambda shares: [share.rank for share in shares])
+    return percentile_interval(_over_domains(ordered))
 
 
-def _over_domains(domains: Sequence[Sequence[_Source]]) -> FloatArray:
+def _over_domains(domains: Sequence[Sequence[Share]]) -> FloatArray:
     total = np.zeros(REPLICATES)
-    for slot in range(len(domains)):
-        picks = _drawn((DOMAINS, len(domains), slot), len(domains))
-        for position, nodes in enumerate(domains):
-            total += np.where(picks == position, _over_sources(nodes, slot), 0.0)
+    for position, shares in enumerate(domains):
+        sums = np.concatenate([share.replicates for share in shares])
+        rows = np.array([share.rows for share in shares], dtype=np.float64)
+        for slot in range(len(domains)):
+            picks = _source_picks(len(domains), slot, position, len(shares))
+            total[picks.chosen] += sums[picks.place].sum(axis=0) / rows[picks.source].sum(axis=0)
     return total / len(domains)
 
 
-def _over_sources(nodes: Sequence[_Source], domain_slot: int) -> FloatArray:
-    sums = np.stack([node.replicates for node in nodes])
-    rows = np.array([node.rows for node in nodes], dtype=np.float64)
-    total, number = np.zeros(REPLICATES), np.zeros(REPLICATES)
-    for slot in range(len(nodes)):
-        pick = _drawn((SOURCES, domain_slot, slot), len(nodes))
-        resample = _drawn((RESAMPLES, domain_slot, slot), REPLICATES)
-        total += sums[pick, resample]
-        number += rows[pick]
-    return total / number
+@dataclass(frozen=True)
+class _Picks:
+    """Which sources are drawn, by those replicates that have drawn their domain.
+
+    Attributes:
+        chosen: The replicates.
+        source: ``[sources, chosen]`` number of each source that is drawn.
+        place: ``[sources, chosen]`` which replicate of it, in all sources' replicates laid end to
+            end.
+    """
+
+    chosen: IntArray
+    source: IntArray
+    place: IntArray
 
 
 @lru_cache(maxsize=1024)
-def _drawn(stream: tuple[int, int, int], below: int) -> IntArray:
+def _source_picks(domains: int, slot: int, position: int, sources: int) -> _Picks:
     """Draw once for every learner: all meet the same draws."""
+    (chosen,) = np.nonzero(draws((DOMAINS, domains, slot), REPLICATES, domains) == position)
+    picks = [_drawn((SOURCES, slot, number), sources)[chosen] for number in range(sources)]
+    resample = [_drawn((RESAMPLES, slot, number), REPLICATES)[chosen] for number in range(sources)]
+    source = np.stack(picks)
+    return _Picks(chosen, source, source * REPLICATES + np.stack(resample))
+
+
+@lru_cache(maxsize=4096)
+def _drawn(stream: tuple[int, int, int], below: int) -> IntArray:
     drawn = draws(stream, REPLICATES, below)
     drawn.setflags(write=False)
     return drawn

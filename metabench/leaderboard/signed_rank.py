@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from metabench.leaderboard.statistics import FloatArray, normal_two_sided
@@ -39,11 +41,18 @@ def wilcoxon(differences: FloatArray) -> float:
         centre = doubled.sum() / 2
         deviation = float(np.sqrt((doubled.astype(np.float64) ** 2).sum() / 4))
         return float(normal_two_sided(np.array((positive - centre) / deviation)))
+    ways = _ways(tuple(sorted(doubled.tolist())))
+    tail = min(ways[: positive + 1].sum(), ways[positive:].sum())
+    return float(min(1.0, 2 * tail))
+
+
+@lru_cache(maxsize=256)
+def _ways(ranks: tuple[int, ...]) -> FloatArray:
+    """Return the chance of each sum of the ranks of positive differences, if every sign is luck."""
     ways = np.ones(1)
-    for rank in doubled.tolist():
+    for rank in ranks:
         longer = np.zeros(ways.size + rank)
         longer[: ways.size] += ways / 2
         longer[rank:] += ways / 2
         ways = longer
-    tail = min(ways[: positive + 1].sum(), ways[positive:].sum())
-    return float(min(1.0, 2 * tail))
+    return ways

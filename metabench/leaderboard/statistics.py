@@ -25,7 +25,7 @@ _WEIGHTS = 4_000_000
 """Most bootstrap weights held as floating point at once; bounds the memory."""
 _LARGEST = 1e100
 
-SEEDS, EPISODES, DOMAINS, SOURCES, RESAMPLES = range(1, 6)
+SEEDS, EPISODES, DOMAINS, SOURCES, RESAMPLES, SPLITS = range(1, 7)
 """What is drawn; each has random numbers of its own."""
 
 

@@ -15,38 +15,15 @@ from metabench.leaderboard.evidence import Evidence, Scored, gather
 from metabench.leaderboard.intervals import intervals
 from metabench.leaderboard.ranking import rank_intervals
 from metabench.leaderboard.row import Row, row_of
+from metabench.leaderboard.standing import BlockKey, Standings, order_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from metabench.leaderboard.statistics import FloatArray
+    from metabench.runs.record import Record, Status
 
 __all__ = ["BlockKey", "Entry", "Scored", "Tables", "build_tables"]
-
-
-@dataclass(frozen=True)
-class BlockKey:
-    """What rows must share to be compared with each other.
-
-    Attributes:
-        domain: The domain.
-        source: The source.
-        protocol_digest: What the protocol fixes.
-        episodes_digest: Which test episodes were met.
-        lengths: How many scores there are per seed.
-        metric: The metric's name.
-        chance: The metric's value for an uninformed learner.
-        best: Its best possible value.
-    """
-
-    domain: str
-    source: str
-    protocol_digest: str
-    episodes_digest: str
-    lengths: tuple[int, ...]
-    metric: str
-    chance: float
-    best: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,33 +40,48 @@ class Entry:
     evidence: Evidence
     block: BlockKey | None
 
+    @property
+    def policy(self) -> str:
+        """The policy of its encoder."""
+        return self.evidence.cell.encoder_policy
+
+    @property
+    def statuses(self) -> tuple[Status, ...]:
+        """How each seed ended."""
+        return tuple(record.status for record in self.evidence.records)
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Number of cells with a number, and of cells that count as applicable."""
+        return self.evidence.cells
+
+    @property
+    def higher_is_better(self) -> bool:
+        """The metric's direction."""
+        return self.evidence.higher_is_better
+
+    @property
+    def plugins(self) -> tuple[tuple[str, str], ...]:
+        """The distributions that provided the algorithm, with their versions."""
+        cells = [record.cell for record in self.evidence.records]
+        return tuple(sorted({(cell.plugin, cell.plugin_version) for cell in cells}))
+
+    @property
+    def scores(self) -> FloatArray | None:
+        """``[seeds, units]``; ``None`` if the row has no number."""
+        return self.evidence.scores
+
 
 @dataclass(frozen=True, eq=False)
-class Tables:
-    """All rows of a run.
-
-    Attributes:
-        entries: In the order of the CSV.
-        messages: What a reader must know: which rows are ranked apart and why, which records were
-            passed over.
-    """
+class Tables(Standings):
+    """All rows of a run, with all that they rest on."""
 
     entries: tuple[Entry, ...]
-    messages: tuple[str, ...]
 
     @property
-    def rows(self) -> tuple[Row, ...]:
-        """The rows, in the order of the CSV."""
-        return tuple(entry.row for entry in self.entries)
-
-    @property
-    def domains(self) -> tuple[str, ...]:
-        """Every domain, by name."""
-        return tuple(sorted({entry.row.domain for entry in self.entries}))
-
-    def of_domain(self, domain: str) -> tuple[Row, ...]:
-        """The rows of one domain, in the order of its CSV."""
-        return tuple(row for row in self.rows if row.domain == domain)
+    def records(self) -> Iterator[Record]:
+        """Every record that a row rests on."""
+        return (record for entry in self.entries for record in entry.evidence.records)
 
 
 def build_tables(scored: Iterable[Scored], audited: Audited | None = None) -> Tables:
@@ -125,7 +117,7 @@ def build_tables(scored: Iterable[Scored], audited: Audited | None = None) -> Ta
         messages.extend(_undefined_differ(entries[members[0]].row, scores))
         messages.extend(_undefined(entries[members[0]]))
     messages.extend(_ranked_apart(entries))
-    return Tables(tuple(sorted(entries, key=_order)), tuple(sorted(set(messages))))
+    return Tables(tuple(sorted(entries, key=order_of)), tuple(sorted(set(messages))))
 
 
 def _entry(row: Row, evidence: Evidence) -> Entry:
@@ -147,23 +139,6 @@ def _entry(row: Row, evidence: Evidence) -> Entry:
 def _scores(entry: Entry) -> FloatArray:
     assert entry.evidence.scores is not None
     return entry.evidence.scores
-
-
-def _order(entry: Entry) -> tuple[object, ...]:
-    row = entry.row
-    gain = 0.0 if row.mean is None else row.mean
-    return (
-        row.domain,
-        row.source,
-        row.protocol,
-        row.protocol_digest,
-        row.mean is None,
-        "" if row.mean is None else row.episodes_digest,
-        row.rank_low or 0,
-        -gain if entry.evidence.higher_is_better else gain,
-        row.encoder,
-        row.algorithm,
-    )
 
 
 def _undefined(entry: Entry) -> list[str]:

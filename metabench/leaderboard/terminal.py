@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
     from metabench.leaderboard.row import Row
-    from metabench.leaderboard.tables import Tables
+    from metabench.leaderboard.standing import Standings
 
 _PLAIN = str.maketrans({"±": "+-", RANGE: "-", TRANSDUCTIVE: "*", "·": "|", "…": "~"})
 _COLUMNS = ("rank", "algorithm", "encoder", "", "train s", "adapt ms")
@@ -89,7 +89,7 @@ class DomainTable:
             yield _text(note, "dim", plain=plain)
 
 
-def render_tables(tables: Tables) -> Group:
+def render_tables(tables: Standings) -> Group:
     """Prepare all tables for ``console.print``.
 
     Args:

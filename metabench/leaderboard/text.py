@@ -21,10 +21,11 @@ def one_line(text: str, limit: int | None = None) -> str:
     Returns:
         Printable text without a line break.
     """
-    shown = (
-        " " if c.isspace() else c
-        for c in text
-        if c.isspace() or unicodedata.category(c) not in _INVISIBLE
-    )
-    line = " ".join("".join(shown).split())
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(
+            " " if c.isspace() else c
+            for c in text
+            if c.isspace() or unicodedata.category(c) not in _INVISIBLE
+        )
+    line = " ".join(text.split())
     return line if limit is None or len(line) <= limit else line[: limit - 1].rstrip() + "…"

@@ -42,11 +42,12 @@ def in_words(estimate: Estimate, first: str, second: str) -> str:
     largest = max(abs(estimate.ci95_low), abs(estimate.ci95_high))
     return (
         f"not settled: {better} is ahead, the true difference may be 0 or up to {largest:.2g}; "
-        f"{_what_would(estimate)}"
+        f"{what_would(estimate)}"
     )
 
 
-def _what_would(estimate: Estimate) -> str:
+def what_would(estimate: Estimate) -> str:
+    """Say what would settle a difference that is not settled."""
     if estimate.unit == "sources":
         return _enough(estimate.more_sources, "sources like these", estimate.units)
     within = estimate.wilcoxon_unit

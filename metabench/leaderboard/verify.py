@@ -12,11 +12,11 @@ from metabench.errors import MetabenchError, UsageError
 from metabench.leaderboard.audits import read_audits
 from metabench.leaderboard.build import AUDIT, OVERALL, write_leaderboards
 from metabench.leaderboard.csvfile import read_csv
+from metabench.leaderboard.facts import Facts
 from metabench.leaderboard.folder import Folder, read_folder
-from metabench.leaderboard.manifest import MANIFEST, digest_of_records, file_digest, read_manifest
+from metabench.leaderboard.manifest import MANIFEST, file_digest, read_manifest
 from metabench.leaderboard.soundness import Rescore, faults
 from metabench.leaderboard.text import one_line
-from metabench.runs.record import Record
 
 FIRST_ROW = 2
 """The line of a CSV file's first row: spreadsheets and editors count the header."""
@@ -117,8 +117,7 @@ def _table_checks(folder: Path, records: Folder) -> Iterator[Check]:
     with tempfile.TemporaryDirectory(prefix="metabench-") as name:
         scored = (found.scored() for found in records.found)
         written = write_leaderboards(scored, Path(name), audits)
-        used = [r for entry in written.tables.entries for r in entry.evidence.records]
-        yield from _same_records(folder, records, used)
+        yield from _same_records(folder, records, written.facts)
         for message in written.tables.messages:
             yield Check("unchecked", str(folder), detail=message)
         for path in written.paths:
@@ -129,16 +128,16 @@ def _table_checks(folder: Path, records: Folder) -> Iterator[Check]:
                 yield Check("fail", path.name, detail="no record is behind this table")
 
 
-def _same_records(folder: Path, records: Folder, used: Sequence[Record]) -> Iterator[Check]:
+def _same_records(folder: Path, records: Folder, used: Facts) -> Iterator[Check]:
     try:
         manifest = read_manifest(folder / MANIFEST)
     except MetabenchError:  # told already
         return
-    if digest_of_records(used) != manifest.records_digest:
+    if used.records_digest != manifest.records_digest:
         number = manifest.records.get("total", 0)
         detail = (
-            f"the tables were built from {number} records, and the {len(used)} of {records.root} "
-            "are not the same ones"
+            f"the tables were built from {number} records, and the {len(used.names)} of "
+            f"{records.root} are not the same ones"
         )
         yield Check("fail", MANIFEST, "records_digest", detail)
 

@@ -191,6 +191,15 @@ def bounded(
     return dataclasses.field(default=default, metadata={"bounds": given})
 
 
+def collected() -> Mapping[str, Any]:
+    """A hyperparameter that takes all options which the class itself does not declare.
+
+    For a learner that hands them on. Those that it inherits are collected, too: ``learning_rate``
+    is then whatever it means there.
+    """
+    return dataclasses.field(default_factory=dict, metadata={"collects": True})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
     """Settings of the meta-training loop; algorithms add their own by subclassing.
@@ -392,6 +401,12 @@ def build_hyperparameters(
     """
     hints = get_type_hints(cls)
     known = {field.name for field in dataclasses.fields(cls)}
+    for field in dataclasses.fields(cls):
+        if field.metadata.get("collects"):
+            own = set(cls.__annotations__) - {field.name}
+            others = {name: value for name, value in options.items() if name not in own}
+            options = {name: options[name] for name in own & options.keys()}
+            options[field.name] = others
     checked: dict[str, Any] = {}
     for name, value in options.items():
         if name not in known:

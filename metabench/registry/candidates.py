@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from metabench.errors import UsageError, unknown_name
 from metabench.registry.catalogue import Problem, describe_exception
+from metabench.registry.home import HERE, Home
 
 GROUP = "metabench"
 CORE = "metabench"
@@ -26,12 +27,14 @@ class Candidate:
         value: What it points to, such as ``my_package.plugin``.
         distribution: The distribution that declares it.
         version: The version of that distribution.
+        home: The installation that it is part of.
     """
 
     name: str
     value: str
     distribution: str
     version: str
+    home: Home = HERE
 
     @property
     def label(self) -> str:
@@ -46,6 +49,10 @@ class Candidate:
     def problem(self, message: str) -> Problem:
         """Report what is wrong with this plugin."""
         return Problem(self.distribution, self.version, message)
+
+    def notice(self, message: str) -> Problem:
+        """Report something of this plugin for which it is not left out."""
+        return Problem(self.distribution, self.version, message, notice=True)
 
     def left_out(self, fault: str, remedy: str = "update or uninstall it") -> Problem:
         """Report that this plugin is left out, why, and what to do."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,18 +11,23 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from metabench.errors import UsageError, unknown_name
 from metabench.hookspecs import (
     AlgorithmInfo,
+    ChosenInfo,
     Descriptor,
     EncoderInfo,
     MetricInfo,
+    ReaderInfo,
     TaskSourceInfo,
 )
+from metabench.registry.home import HERE, Home
+from metabench.registry.quiet import stdout_to_stderr
 
 if TYPE_CHECKING:
     from pluggy import PluginManager
 
 D_co = TypeVar("D_co", bound=Descriptor, covariant=True)
+C_co = TypeVar("C_co", bound=ChosenInfo, covariant=True)
 
-Kind = Literal["source", "encoder", "algorithm", "metric"]
+Kind = Literal["source", "encoder", "algorithm", "metric", "reader"]
 
 OBSERVERS = ("metabench_run_started", "metabench_cell_finished", "metabench_run_finished")
 
@@ -51,11 +55,13 @@ class Entry(Generic[D_co]):
         info: Its descriptor.
         plugin: The distribution that provides it.
         version: The version of that distribution.
+        home: The installation that it is part of.
     """
 
     info: D_co
     plugin: str
     version: str
+    home: Home = HERE
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,8 @@ class PluginInfo:
         distribution: The distribution that it comes from.
         version: The version of that distribution.
         module: The entry point's value, such as ``my_package.plugin``.
-        provides: How many sources, encoders, algorithms and metrics it adds, and which observers
-            it implements, by plural kind.
+        provides: How many sources, encoders, algorithms, metrics and readers it adds, and which
+            observers it implements, by plural kind.
     """
 
     name: str
@@ -80,17 +86,19 @@ class PluginInfo:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that was left out, and why.
+    """Something that was left out, and why; or a notice, where nothing was.
 
     Attributes:
         plugin: The distribution at fault.
         version: Its version.
         message: What is wrong and what to do, on one line.
+        notice: Whether nothing was left out: the plugin is slow, or uses what will be removed.
     """
 
     plugin: str
     version: str
     message: str
+    notice: bool = False
 
     def __str__(self) -> str:
         """Return the one line that is reported."""
@@ -119,6 +127,7 @@ class Catalogue:
         encoders: The encoders.
         algorithms: The algorithms.
         metrics: The metrics.
+        readers: How users' own items become inputs.
         withheld: Why a name that several plugins claim is left out, by kind and name.
         on_problem: Gets the problem when an observer raises; by default it is printed to stderr.
     """
@@ -129,6 +138,7 @@ class Catalogue:
     encoders: Mapping[str, Entry[EncoderInfo]] = field(default_factory=dict)
     algorithms: Mapping[str, Entry[AlgorithmInfo]] = field(default_factory=dict)
     metrics: Mapping[str, Entry[MetricInfo]] = field(default_factory=dict)
+    readers: Mapping[str, Entry[ReaderInfo]] = field(default_factory=dict)
     withheld: Mapping[tuple[Kind, str], Problem] = field(default_factory=dict)
     on_problem: Callable[[Problem], None] = _print_problem
 
@@ -140,6 +150,7 @@ class Catalogue:
         self.encoders = _sorted(self.encoders)
         self.algorithms = _sorted(self.algorithms)
         self.metrics = _sorted(self.metrics)
+        self.readers = _sorted(self.readers)
 
     @property
     def plugins(self) -> tuple[PluginInfo, ...]:
@@ -148,7 +159,7 @@ class Catalogue:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Everything that was left out, and every observer that raised so far."""
+        """What was left out, notices, and every observer that raised so far."""
         return tuple(self._problems)
 
     @property
@@ -182,29 +193,21 @@ class Catalogue:
         Raises:
             UsageError: If there is none, or its argument is missing or superfluous.
         """
-        base, colon, argument = name.partition(":")
-        entry = self._look_up("encoder", base, self.encoders)
-        if entry.info.argument and not argument:
-            raise UsageError(
-                f"encoder {name!r} needs an argument: {base}:<{entry.info.argument}>",
-            )
-        if colon and not entry.info.argument:
-            raise UsageError(f"encoder {name!r}: {base} takes no argument; write {base}")
-        return entry
+        return self._complete("encoder", name, self.encoders)
 
     def algorithm(self, name: str) -> Entry[AlgorithmInfo]:
         """Look up an algorithm.
 
         Args:
-            name: Its name.
+            name: Its name, or ``name:ARGUMENT`` for an algorithm that takes an argument.
 
         Returns:
             Its entry.
 
         Raises:
-            UsageError: If there is none, with the nearest names.
+            UsageError: If there is none, or its argument is missing or superfluous.
         """
-        return self._look_up("algorithm", name, self.algorithms)
+        return self._complete("algorithm", name, self.algorithms)
 
     def metric(self, name: str) -> Entry[MetricInfo]:
         """Look up a metric.
@@ -219,6 +222,30 @@ class Catalogue:
             UsageError: If there is none, with the nearest names.
         """
         return self._look_up("metric", name, self.metrics)
+
+    def reader(self, name: str) -> Entry[ReaderInfo]:
+        """Look up a reader.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            Its entry.
+
+        Raises:
+            UsageError: If there is none, with the nearest names.
+        """
+        return self._look_up("reader", name, self.readers)
+
+    def _complete(self, kind: Kind, name: str, entries: Mapping[str, Entry[C_co]]) -> Entry[C_co]:
+        """Look up what may be completed by an argument."""
+        base, colon, argument = name.partition(":")
+        entry = self._look_up(kind, base, entries)
+        if entry.info.argument and not argument:
+            raise UsageError(f"{kind} {name!r} needs an argument: {base}:<{entry.info.argument}>")
+        if colon and not entry.info.argument:
+            raise UsageError(f"{kind} {name!r}: {base} takes no argument; write {base}")
+        return entry
 
     def _look_up(self, kind: Kind, name: str, entries: Mapping[str, Entry[D_co]]) -> Entry[D_co]:
         if name in entries:
@@ -241,7 +268,7 @@ class Catalogue:
             raise ValueError(f"{hook} is no observer; those are {', '.join(OBSERVERS)}")
         for plugin in self.loaded:
             try:
-                with contextlib.redirect_stdout(sys.stderr):
+                with stdout_to_stderr():
                     getattr(plugin.hooks.hook, hook)(**arguments)
             except KeyboardInterrupt:
                 raise

@@ -13,10 +13,12 @@ from typing import Any, get_args
 from metabench.hookspecs import (
     PROTOCOL_SETTINGS,
     AlgorithmInfo,
+    ChosenInfo,
     DataFile,
     Descriptor,
     EncoderInfo,
     MetricInfo,
+    ReaderInfo,
     TaskKind,
     TaskSourceInfo,
 )
@@ -24,6 +26,7 @@ from metabench.hookspecs import (
 NAME = re.compile(r"[a-z0-9][a-z0-9._+-]*")
 TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+SUFFIX = re.compile(r"(\.[a-z0-9_+-]+)+")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 TASK_KINDS: tuple[str, ...] = get_args(TaskKind)
 RECIPES = ("episodic", "supervised", "none")
@@ -48,6 +51,8 @@ def descriptor_faults(info: Descriptor) -> list[str]:
         faults += _algorithm_faults(info)
     elif isinstance(info, MetricInfo):
         faults += _metric_faults(info)
+    elif isinstance(info, ReaderInfo):
+        faults += _reader_faults(info)
     return faults
 
 
@@ -124,9 +129,7 @@ def _encoder_faults(info: EncoderInfo) -> Iterator[str]:
     yield from _flag_faults(info, "trainable", "feature_map")
     if info.feature_map is True and info.trainable is False:
         yield "feature_map is set and trainable is not; only embeddings of frozen encoders are kept"
-    if not _is_line(info.argument):
-        yield f"argument {info.argument!r} is not one line of text"
-    yield from _suites_faults(info.suites)
+    yield from _chosen_faults(info)
 
 
 def _algorithm_faults(info: AlgorithmInfo) -> Iterator[str]:
@@ -139,7 +142,7 @@ def _algorithm_faults(info: AlgorithmInfo) -> Iterator[str]:
         yield f"features {info.features!r} is for learners on an encoder that they do not adapt"
     if info.adapts_encoder is True and info.uses_encoder is False:
         yield "adapts_encoder is set and uses_encoder is not"
-    yield from _suites_faults(info.suites)
+    yield from _chosen_faults(info)
 
 
 def _recipe_faults(recipe: Any) -> Iterator[str]:
@@ -164,6 +167,15 @@ def _metric_faults(info: MetricInfo) -> Iterator[str]:
         yield f"chance and best are both {info.best!r}, so nothing can be normalised"
 
 
+def _reader_faults(info: ReaderInfo) -> Iterator[str]:
+    for field in ("domain", "modality", *(("role",) if info.role != "" else ())):
+        yield from _name_faults(field, getattr(info, field))
+    if not _is_tuple_of(info.suffixes, SUFFIX):
+        yield f"suffixes {info.suffixes!r} is not a tuple like ('.png', '.jpg'), in lower case"
+    elif not info.suffixes and not info.role:
+        yield "it has neither suffixes nor a role, so nothing would ever be given to it"
+
+
 def _name_faults(field: str, value: Any) -> Iterator[str]:
     if not _matches(NAME, value):
         yield f"{field} {value!r} is not a name like 'my-name' ([a-z0-9][a-z0-9._+-]*)"
@@ -174,9 +186,14 @@ def _task_kinds_faults(kinds: Any) -> Iterator[str]:
         yield f"task_kinds {kinds!r} is not a tuple out of {', '.join(TASK_KINDS)}"
 
 
-def _suites_faults(suites: Any) -> Iterator[str]:
+def _chosen_faults(info: ChosenInfo) -> Iterator[str]:
+    suites: Any = info.suites
     if not isinstance(suites, tuple) or not all(_is_suite(name) for name in suites):
         yield f"suites {suites!r} is not a tuple of suite names"
+    if not _is_line(info.argument):
+        yield f"argument {info.argument!r} is not one line of text"
+    if not _is_tuple_of(info.libraries, MODULE):
+        yield f"libraries {info.libraries!r} is not a tuple of package names"
 
 
 def _flag_faults(info: Descriptor, *fields: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from metabench.registry.candidates import (
     CORE,
     Candidate,
     find_candidates,
+    normalised,
     switched_on,
 )
 from metabench.registry.catalogue import Catalogue, Entry, Kind, Problem
@@ -22,7 +23,12 @@ from metabench.registry.loading import Provision, load
 BUILTIN = "metabench.learners.builtin"
 
 
-def load_plugins(*, disabled: Iterable[str] = (), strict: bool = False) -> Catalogue:
+def load_plugins(
+    *,
+    disabled: Iterable[str] = (),
+    strict: bool = False,
+    environments: Mapping[str, str] | None = None,
+) -> Catalogue:
     """Find and load every plugin.
 
     A plugin that is broken in any way is left out as a whole and reported in one line; a name that
@@ -30,32 +36,53 @@ def load_plugins(*, disabled: Iterable[str] = (), strict: bool = False) -> Catal
 
     Args:
         disabled: Plugins to leave out, by the name of the distribution or of its entry point.
-        strict: Raise instead of leaving anything out.
+        strict: Raise instead of leaving anything out; notices are no reason to.
+        environments: Plugins that are taken from other interpreters: these, or the folders of their
+            virtual environments, by the name of the distribution or of its entry point.
 
     Returns:
         What the plugins provide, and everything that was left out.
 
     Raises:
-        UsageError: If a name in ``disabled`` is not that of an installed plugin.
+        UsageError: If a name in ``disabled`` is not that of an installed plugin, or another
+            interpreter has not what it should.
         MetabenchError: If ``strict`` and anything was left out; one line for each.
     """
     candidates, problems = find_candidates()
+    elsewhere, faults = _elsewhere(environments or {})
+    problems += faults
+    replaced = {normalised(name) for name in environments or {}}
+    candidates = [one for one in candidates if not one.answers_to(replaced)] + list(elsewhere)
     wanted, missing = switched_on(candidates, tuple(disabled))
     distinct, clashing = distinct_plugins(wanted)
     problems += missing + clashing
     core = Candidate(CORE, BUILTIN, CORE, metabench.__version__)
     provisions: list[Provision] = []
     for candidate in (core, *distinct):
-        outcome = load(candidate)
+        outcome = elsewhere.get(candidate) or load(candidate)
         if isinstance(outcome, Problem):
             problems.append(outcome)
         else:
             provisions.append(outcome)
+            problems += outcome.notices
     settlement = settle(provisions)
     problems += settlement.problems + _leave_out_unscored(settlement)
-    if strict and problems:
-        raise MetabenchError("\n".join(map(str, problems)))
+    if strict and (left_out := [problem for problem in problems if not problem.notice]):
+        raise MetabenchError("\n".join(map(str, left_out)))
     return _catalogue(provisions, settlement, problems)
+
+
+def _elsewhere(
+    environments: Mapping[str, str],
+) -> tuple[dict[Candidate, Provision], list[Problem]]:
+    """Ask other interpreters for plugins."""
+    if not environments:
+        return {}, []
+    from metabench.registry.elsewhere import plugins_elsewhere  # noqa: PLC0415 - starts processes
+
+    asked = [plugins_elsewhere(name, python) for name, python in environments.items()]
+    provisions = {provision.candidate: provision for found, _ in asked for provision in found}
+    return provisions, [problem for _, problems in asked for problem in problems]
 
 
 def _leave_out_unscored(settlement: Settlement) -> list[Problem]:
@@ -92,9 +119,10 @@ def _catalogue(
         "encoder": {},
         "algorithm": {},
         "metric": {},
+        "reader": {},
     }
     for (kind, name), (info, candidate) in settlement.granted.items():
-        by_kind[kind][name] = Entry(info, candidate.distribution, candidate.version)
+        by_kind[kind][name] = Entry(info, candidate.distribution, candidate.version, candidate.home)
     return Catalogue(
         loaded=tuple(
             provision.loaded(_counts(kept, provision.candidate)) for provision in provisions
@@ -104,6 +132,7 @@ def _catalogue(
         encoders=by_kind["encoder"],
         algorithms=by_kind["algorithm"],
         metrics=by_kind["metric"],
+        readers=by_kind["reader"],
         withheld=settlement.withheld,
     )
 

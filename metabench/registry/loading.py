@@ -6,12 +6,12 @@ away. Pluggy's ``load_setuptools_entrypoints`` isolates nothing and is not used.
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import functools
 import importlib.metadata
 import itertools
-import sys
+import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +24,7 @@ from metabench.hookspecs import (
     Descriptor,
     EncoderInfo,
     MetricInfo,
+    ReaderInfo,
     TaskSourceInfo,
 )
 from metabench.registry.candidates import GROUP, Candidate
@@ -37,15 +38,20 @@ from metabench.registry.catalogue import (
     one_line,
 )
 from metabench.registry.checks import descriptor_faults
+from metabench.registry.contract import api_fault, deprecated_fields, import_hint
+from metabench.registry.quiet import announced, stdout_to_stderr
 
 HOOKS: Mapping[str, tuple[Kind, type[Descriptor]]] = {
     "metabench_task_sources": ("source", TaskSourceInfo),
     "metabench_encoders": ("encoder", EncoderInfo),
     "metabench_algorithms": ("algorithm", AlgorithmInfo),
     "metabench_metrics": ("metric", MetricInfo),
+    "metabench_readers": ("reader", ReaderInfo),
 }
 KNOWN_HOOKS = (*HOOKS, *OBSERVERS)
 MAX_DESCRIPTORS = 10_000
+SLOW_IMPORT = 2.0
+"""Seconds after which a plugin that is still being imported is named."""
 
 
 class _FaultError(Exception):
@@ -64,11 +70,13 @@ class Provision:
         candidate: Where the plugin comes from.
         hooks: A manager with this plugin alone.
         descriptors: What it yields, by kind.
+        notices: What its users should know, a slow import or what will be removed, once each.
     """
 
     candidate: Candidate
     hooks: pluggy.PluginManager
     descriptors: Mapping[Kind, tuple[Descriptor, ...]]
+    notices: tuple[Problem, ...] = ()
 
     def loaded(self, kept: Mapping[Kind, int]) -> LoadedPlugin:
         """Describe the plugin with the numbers of descriptors that were kept."""
@@ -96,19 +104,23 @@ def load(candidate: Candidate) -> Provision | Problem:
     Returns:
         What it provides, or the one line that says why it is left out.
     """
+    notices: list[str] = []
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            plugin = _guarded(f"importing {candidate.value}", lambda: _import(candidate))
-            hooks = _staged(plugin, candidate)
+        with stdout_to_stderr():
+            plugin = _import(candidate, notices)
+            _check_api(plugin)
+            hooks = _staged(plugin, candidate, notices)
             descriptors = {
                 kind: tuple(_collect(hooks, hook, expected))
                 for hook, (kind, expected) in HOOKS.items()
             }
             for kind, infos in descriptors.items():
                 _check_descriptors(kind, infos)
+                notices += [note for info in infos for note in deprecated_fields(info)]
     except _FaultError as fault:
         return candidate.left_out(str(fault), *fault.remedy)
-    return Provision(candidate, hooks, descriptors)
+    once = tuple(candidate.notice(one_line(notice)) for notice in dict.fromkeys(notices))
+    return Provision(candidate, hooks, descriptors, once)
 
 
 def _guarded(action: str, function: Callable[[], Any]) -> Any:
@@ -117,18 +129,44 @@ def _guarded(action: str, function: Callable[[], Any]) -> Any:
     except (KeyboardInterrupt, _FaultError):
         raise
     except BaseException as error:
-        raise _FaultError(f"{action} failed ({describe_exception(error)})") from error
+        reason = describe_exception(error)
+        raise _FaultError(f"{action} failed ({reason}){import_hint(error)}") from error
 
 
-def _import(candidate: Candidate) -> Any:
-    return importlib.metadata.EntryPoint(candidate.name, candidate.value, GROUP).load()
+def _import(candidate: Candidate, notices: list[str]) -> Any:
+    """Import the entry point; whoever waits, or stops waiting, is told for what."""
+    point = importlib.metadata.EntryPoint(candidate.name, candidate.value, GROUP)
+    skip = f"-p no:{candidate.name} or METABENCH_DISABLE_PLUGINS={candidate.name} leaves it out"
+    waiting = f"metabench: importing the plugin {candidate.label} takes long; {skip}"
+    started = time.perf_counter()
+    try:
+        with announced(waiting, SLOW_IMPORT):
+            plugin = _guarded(f"importing {candidate.value}", point.load)
+    except KeyboardInterrupt as error:
+        error.add_note(f"while the plugin {candidate.label} was imported; {skip}")
+        raise
+    seconds = time.perf_counter() - started
+    if seconds > SLOW_IMPORT:
+        notices.append(
+            f"importing {candidate.value} took {seconds:.1f} seconds, and every command waits for "
+            f"that: what is heavy belongs into the modules of its targets; {skip}"
+        )
+    return plugin
 
 
-def _staged(plugin: Any, candidate: Candidate) -> pluggy.PluginManager:
+def _check_api(plugin: Any) -> None:
+    wrong = _guarded("reading its metabench_api", lambda: api_fault(plugin))
+    if wrong:
+        raise _FaultError(*wrong)
+
+
+def _staged(plugin: Any, candidate: Candidate, notices: list[str]) -> pluggy.PluginManager:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     try:
-        manager.register(plugin, candidate.name)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            manager.register(plugin, candidate.name)
     except pluggy.PluginValidationError as error:
         reason = one_line(str(error).split("\n", 1)[-1])
         raise _FaultError(f"its hooks do not fit the specification ({reason})") from error
@@ -136,6 +174,7 @@ def _staged(plugin: Any, candidate: Candidate) -> pluggy.PluginManager:
         raise
     except BaseException as error:
         raise _FaultError(f"registering it failed ({describe_exception(error)})") from error
+    notices += [str(warning.message) for warning in caught]
     callers = manager.get_hookcallers(plugin) or []
     for caller in callers:
         for implementation in caller.get_hookimpls():

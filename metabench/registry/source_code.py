@@ -111,6 +111,41 @@ def code_digest(target: str) -> str:
     return sha.hexdigest()
 
 
+def code_files(module: str) -> frozenset[Path]:
+    """Return the files of a module and of all that it imports of its own top-level package.
+
+    Args:
+        module: The full dotted name.
+    """
+    package = _Package.find(module.partition(".")[0])
+    return frozenset(_reachable(package, module)) if package is not None else frozenset()
+
+
+def imported_packages(module: str) -> frozenset[str]:
+    """Return the top-level names of what a module imports outside its own top-level package.
+
+    What it imports of its own package counts with it, and so does what is imported inside
+    functions; what only type checkers import does not.
+
+    Args:
+        module: The full dotted name.
+    """
+    top = module.partition(".")[0]
+    package = _Package.find(top)
+    if package is None:
+        return frozenset()
+    names = set()
+    for file in _reachable(package, module):
+        if file.suffix == ".py":
+            parts = Path(package.relative(file)).with_suffix("").parts
+            own = ".".join((top, *parts)) if package.folders else top
+            is_package = file.name == "__init__.py"
+            own = own.removesuffix(".__init__")
+            for base, _ in _imports(_content(file), own, is_package=is_package, whole=True):
+                names.add(base.partition(".")[0])
+    return frozenset(names - {top, ""})
+
+
 def _reachable(package: _Package, start: str) -> dict[Path, bool]:
     """Follow the imports; the parents of an imported module are executed, so they count.
 

@@ -9,12 +9,14 @@ import os
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from metabench.errors import InapplicableError, MetabenchError, UnavailableError, UsageError
+from metabench.registry.home import Environment
 
 REPORT_SECONDS = 0.3
 """Time between two reports of a job's progress."""
@@ -34,6 +36,7 @@ class Job:
         exclusive: Jobs with the same text wait until the first of them is done: they share a
             checkpoint that the first one trains. Empty for none.
         weight: Estimated seconds.
+        environment: The other interpreter that carries it out; ``None`` for this one.
     """
 
     number: int
@@ -43,6 +46,7 @@ class Job:
     reports: bool = False
     exclusive: str = ""
     weight: float = 1.0
+    environment: Environment | None = None
 
 
 @dataclass(frozen=True)
@@ -122,13 +126,25 @@ class Turns:
         """Return how many jobs have not been handed out."""
         return len(self._pending)
 
-    def take(self) -> Job | None:
-        """Hand out a job; ``None`` if all must wait for a checkpoint, or none is left."""
+    def take(self, environment: Environment | None = None) -> Job | None:
+        """Hand out a job.
+
+        Args:
+            environment: The interpreter that will carry it out.
+
+        Returns:
+            ``None`` if all must wait for a checkpoint, or none is left for the interpreter.
+        """
         for position, job in enumerate(self._pending):
-            if job.exclusive not in self._busy or job.exclusive in self._ready:
+            free = job.exclusive not in self._busy or job.exclusive in self._ready
+            if free and job.environment == environment:
                 self._busy.add(job.exclusive)
                 return self._pending.pop(position)
         return None
+
+    def waiting(self) -> Counter[Environment | None]:
+        """Count the jobs that have not been handed out, by interpreter."""
+        return Counter(job.environment for job in self._pending)
 
     def put_back(self, job: Job) -> None:
         """Take back a job that was handed out and never begun."""

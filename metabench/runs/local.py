@@ -16,11 +16,15 @@ import signal
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from metabench.errors import MetabenchError
+from metabench.registry.home import Environment
+from metabench.runs.elsewhere import ProcessElsewhere
 from metabench.runs.jobs import (
     Job,
     JobError,
@@ -67,9 +71,9 @@ class LocalExecutor:
         """
         turns = Turns(jobs)
         while turns or self._busy():
-            self._staff(len(turns) + len(self._busy()))
+            self._staff(turns)
             for worker in self._workers:
-                if worker.idle and (job := turns.take()) is not None:
+                if worker.idle and (job := turns.take(worker.environment)) is not None:
                     worker.start(job, self._progress.path(job))
             self._wait()
             for worker in list(self._workers):
@@ -96,15 +100,40 @@ class LocalExecutor:
     def _busy(self) -> list[_Worker]:
         return [worker for worker in self._workers if worker.job is not None]
 
-    def _staff(self, needed: int) -> None:
-        """Start workers up to the number that there is work for."""
-        while len(self._workers) < min(self._size, needed):
-            self._workers.append(_Worker(self._threads, self._progress.name))
+    def _staff(self, turns: Turns) -> None:
+        """Start workers up to the number that there is work for, evenly over the interpreters.
+
+        One that there is nothing left to do for makes room for another interpreter's.
+        """
+        unmet = turns.waiting()
+        unmet.subtract(worker.environment for worker in self._workers if worker.job is None)
+        while wanted := [environment for environment, number in unmet.items() if number > 0]:
+            if len(self._workers) >= self._size and not self._retire(unmet):
+                return
+            staff = Counter(worker.environment for worker in self._workers)
+            environment = min(wanted, key=lambda one: staff[one])
+            self._workers.append(_Worker(self._threads, self._progress.name, environment))
+            unmet[environment] -= 1
+
+    def _retire(self, unmet: Counter[Environment | None]) -> bool:
+        """End a worker whose interpreter is not needed; say whether there was one."""
+        for worker in self._workers:
+            if worker.idle and unmet[worker.environment] < 0:
+                unmet[worker.environment] += 1
+                self._workers.remove(worker)
+                worker.kill()
+                worker.end()
+                return True
+        return False
 
     def _wait(self) -> None:
         """Wait until a worker has something to say, or for a tick."""
         signs: list[Any] = [worker.connection for worker in self._workers]
-        signs += [worker.process.sentinel for worker in self._workers]
+        signs += [
+            worker.process.sentinel
+            for worker in self._workers
+            if isinstance(worker.process, BaseProcess)  # of others the pipe alone tells the end
+        ]
         wait(signs, TICK_SECONDS)
 
     def _look_at(self, worker: _Worker, turns: Turns) -> Outcome | None:
@@ -126,7 +155,7 @@ class LocalExecutor:
             self._workers.remove(worker)
             detail = worker.end()
             if not worker.begun:
-                self._note_false_start(detail)
+                self._note_false_start(worker, detail)
                 if job is not None:
                     turns.put_back(job)
                 return None
@@ -138,19 +167,23 @@ class LocalExecutor:
             return Outcome(job, "timeout", detail=f"{self._timeout:g} s")
         return None
 
-    def _note_false_start(self, detail: str) -> None:
+    def _note_false_start(self, worker: _Worker, detail: str) -> None:
         self._false_starts += 1
         if self._false_starts >= MAX_FALSE_STARTS:
+            where = f" in {worker.environment}" if worker.environment else ""
             raise MetabenchError(
-                f"{self._false_starts} workers in a row died while they started ({detail}); what "
-                "they wrote above says why, or `metabench doctor`"
+                f"{self._false_starts} workers in a row died while they started{where} ({detail}); "
+                "what they wrote above says why, or `metabench doctor`"
             )
 
 
 class _Worker:
     """One process, as its parent sees it."""
 
-    def __init__(self, threads: int, progress_folder: str) -> None:
+    def __init__(
+        self, threads: int, progress_folder: str, environment: Environment | None = None
+    ) -> None:
+        self.environment = environment
         self.job: Job | None = None
         self.ready = False
         self.begun = False
@@ -158,11 +191,17 @@ class _Worker:
         self._since = 0.0
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
-        self.process = context.Process(
-            target=_serve, args=(other, threads, os.getpid(), progress_folder), name="metabench"
-        )
+        self.process: BaseProcess | ProcessElsewhere
         with deaf_to_interrupts(), main_not_imported():
-            self.process.start()
+            if environment is None:
+                self.process = context.Process(
+                    target=serve,
+                    args=(other, threads, os.getpid(), progress_folder),
+                    name="metabench",
+                )
+                self.process.start()
+            else:
+                self.process = ProcessElsewhere(environment, other, threads, progress_folder)
         other.close()
 
     @property
@@ -220,8 +259,15 @@ class _Worker:
         return f"exit code {code}"
 
 
-def _serve(connection: Connection, threads: int, parent: int, progress_folder: str) -> None:
-    """Carry out jobs until the pipe is closed; the body of a worker process."""
+def serve(connection: Connection, threads: int, parent: int, progress_folder: str) -> None:
+    """Carry out jobs until the pipe is closed; the body of a worker process.
+
+    Args:
+        connection: The worker's end of its pipe.
+        threads: Threads for tensor arithmetic.
+        parent: The process that the worker ends with.
+        progress_folder: Where reports are left; removed if the parent has had no time to.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent, progress_folder), daemon=True).start()
     set_up_worker(threads)

@@ -12,11 +12,13 @@ from typing import Any
 import metabench
 from metabench.atomic import write_text
 from metabench.errors import InapplicableError, MetabenchError, UnavailableError
+from metabench.registry.candidates import CORE
+from metabench.registry.home import Environment
 from metabench.runs.hardware import cores, processor
 from metabench.runs.jobs import JobError, Outcome
 from metabench.runs.record import Failure, Record, Status
 from metabench.runs.store import Store
-from metabench.runs.tasks import CellTask
+from metabench.runs.tasks import CellTask, Part
 
 REASON_LENGTH = 500
 
@@ -29,11 +31,20 @@ def provenance(task: CellTask, started: datetime, **more: Any) -> dict[str, Any]
         started: When it began.
         more: What only the worker knows, such as its threads.
     """
+    parts: dict[str, Part[Any] | None] = {
+        "source": task.source,
+        "encoder": task.encoder,
+        "algorithm": task.algorithm,
+        "metric": task.metric,
+    }
+    elsewhere = {
+        role: _environment(part, part.environment)
+        for role, part in parts.items()
+        if part is not None and part.environment is not None
+    }
     return {
         "metabench": metabench.__version__,
-        "python": platform.python_version(),
-        "torch": importlib.metadata.version("torch"),
-        "numpy": importlib.metadata.version("numpy"),
+        **(_versions() if task.environment is None else task.environment.versions),
         "platform": platform.platform(),
         "processor": processor(),
         "cores": cores(),
@@ -42,10 +53,35 @@ def provenance(task: CellTask, started: datetime, **more: Any) -> dict[str, Any]
         "source": f"{task.source.distribution} {task.source.version}",
         "encoder": f"{task.encoder.distribution} {task.encoder.version}" if task.encoder else "",
         "protocol": task.protocol.model_dump(mode="json"),
+        **_own_data(task),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        **({"plugin_env": elsewhere} if elsewhere else {}),
         **more,
     }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "torch": importlib.metadata.version("torch"),
+        "numpy": importlib.metadata.version("numpy"),
+    }
+
+
+def _environment(part: Part[Any], environment: Environment) -> dict[str, Any]:
+    """Describe the other interpreter that a part lives in, as it is there."""
+    return {
+        "plugin": f"{part.distribution} {part.version}",
+        "interpreter": environment.python,
+        "versions": {**environment.versions, **part.dependencies},
+    }
+
+
+def _own_data(task: CellTask) -> dict[str, list[str]]:
+    """Return the flags that named own data: the core has no other sources."""
+    words = task.source.info.options.get("words") if task.source.distribution == CORE else None
+    return {"own_data": list(words)} if words else {}
 
 
 def unanswered(

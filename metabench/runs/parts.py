@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from metabench.errors import MetabenchError, UsageError, unknown_name
+from metabench.errors import UsageError
 from metabench.hookspecs import AlgorithmInfo, Descriptor
 from metabench.registry.catalogue import Catalogue, Entry
-from metabench.registry.targets import code_digest
-from metabench.runs.suite import Suite
+from metabench.registry.home import libraries_of, package_of
+from metabench.runs.suite import Suite, Variant
 from metabench.runs.tasks import Part
 
 D = TypeVar("D", bound=Descriptor)
@@ -32,30 +30,31 @@ def make_part(entry: Entry[D], name: str) -> Part[D]:
     _, colon, argument = name.partition(":")
     if colon:
         info = replace(info, options={**info.options, "argument": argument})
+    home, libraries = entry.home, libraries_of(info)
+    stages = info.recipe.split("+") if isinstance(info, AlgorithmInfo) else ()
     return Part(
         info=info,
         name=name,
         distribution=entry.plugin,
         version=entry.version,
-        code=code_of(info.target),
-        dependencies=_dependencies(entry.plugin),
+        code=home.code(info.target),
+        dependencies=home.dependencies(entry.plugin),
+        libraries=home.libraries(libraries),
+        missing=home.missing(dict.fromkeys((*info.requires, *map(package_of, libraries)))),
+        recipe_code=tuple(home.code(stage) for stage in stages if ":" in stage),
+        environment=home.environment,
     )
 
 
-def code_of(target: str) -> str:
-    """Return the digest of the code behind a target; empty if it cannot be found."""
-    try:
-        return code_digest(target)
-    except MetabenchError:
-        return ""  # the worker says what is wrong with the target
-
-
-def with_variants(catalogue: Catalogue, suite: Suite) -> Catalogue:
-    """Add the suite's variants to the algorithms.
+def with_variants(
+    catalogue: Catalogue, suite: Suite, own: Mapping[str, Variant] | None = None
+) -> Catalogue:
+    """Add the variants of the suite and the user's own to the algorithms.
 
     Args:
         catalogue: What is installed.
         suite: The suite.
+        own: The user's.
 
     Returns:
         A catalogue in which each variant is an algorithm like any other.
@@ -64,42 +63,35 @@ def with_variants(catalogue: Catalogue, suite: Suite) -> Catalogue:
         UsageError: If a variant's name is taken, or there is no such algorithm.
     """
     added: dict[str, Entry[AlgorithmInfo]] = {}
-    for name, variant in suite.variants.items():
-        place = f"suite {suite.name!r}, variant {name!r}"
-        if (taken := catalogue.algorithms.get(name)) is not None:
-            raise UsageError(f"{place}: {taken.plugin} has an algorithm of that name; rename it")
-        if variant.algorithm not in catalogue.algorithms:
-            error = unknown_name("algorithm", variant.algorithm, catalogue.algorithms)
-            raise UsageError(f"{place}: {error}")
-        base = catalogue.algorithms[variant.algorithm]
-        added[name] = replace(base, info=_varied(base.info, name, variant.options))
+    places = [(f"suite {suite.name!r}, variant", suite.variants), ("algorithm", own or {})]
+    for what, variants in places:
+        for name, variant in variants.items():
+            place = f"{what} {name!r}"
+            if (taken := catalogue.algorithms.get(name)) is not None:
+                owner = taken.plugin
+                raise UsageError(f"{place}: {owner} has an algorithm of that name; rename it")
+            if name in added:
+                raise UsageError(
+                    f"{place}: the suite {suite.name!r} has a variant of that name; rename it"
+                )
+            try:
+                base = catalogue.algorithm(variant.algorithm)
+            except UsageError as error:
+                raise UsageError(f"{place}: {error}") from None
+            added[name] = replace(base, info=_varied(base.info, name, variant))
     return replace(catalogue, algorithms={**catalogue.algorithms, **added}) if added else catalogue
 
 
-def _varied(info: AlgorithmInfo, name: str, options: Mapping[str, Any]) -> AlgorithmInfo:
-    settings = ", ".join(f"{option} = {value!r}" for option, value in options.items())
+def _varied(info: AlgorithmInfo, name: str, variant: Variant) -> AlgorithmInfo:
+    """Return a variant's descriptor; an argument has become one of its options."""
+    own, (_, colon, argument) = variant.options, variant.algorithm.partition(":")
+    settings = ", ".join(f"{option} = {value!r}" for option, value in own.items())
+    chosen = {"argument": argument} if colon else {}
     return replace(
         info,
         name=name,
-        summary=f"{info.name} with {settings}" if settings else info.name,
-        options={**info.options, **options},
+        summary=f"{variant.algorithm} with {settings}" if settings else variant.algorithm,
+        argument="",
+        options={**info.options, **chosen, **own},
+        suites=("*",) if colon else info.suites,
     )
-
-
-@lru_cache
-def _dependencies(distribution: str) -> dict[str, str]:
-    """Return the installed versions of a distribution's own requirements."""
-    try:
-        requirements = importlib.metadata.requires(distribution) or []
-    except importlib.metadata.PackageNotFoundError:
-        return {}
-    versions = {}
-    for requirement in requirements:
-        name = requirement.split(";")[0].split("[")[0].strip()
-        for sign in "<>=!~ (":
-            name = name.split(sign)[0]
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions

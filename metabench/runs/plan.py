@@ -9,15 +9,14 @@ from typing import Any, Literal
 from metabench.errors import InapplicableError, UsageError, unknown_name
 from metabench.hookspecs import AlgorithmInfo, EncoderInfo, MetricInfo, TaskSourceInfo
 from metabench.registry.catalogue import Catalogue, Entry
-from metabench.registry.targets import missing_modules
 from metabench.runs.outcomes import Verdict
-from metabench.runs.parts import code_of, make_part, with_variants
+from metabench.runs.parts import make_part, with_variants
 from metabench.runs.protocol import Protocol
 from metabench.runs.record import Cell, digest_of
 from metabench.runs.request import RunRequest
 from metabench.runs.suite import Entry as SuiteEntry
 from metabench.runs.suite import Suite, find_suite
-from metabench.runs.tasks import CellTask, Part, Place, Prepared
+from metabench.runs.tasks import CellTask, Part, Place, Prepared, environments
 from metabench.tasks.sampling import Sampling, eligible_classes
 
 ANY = "*"
@@ -97,7 +96,7 @@ def draft_cells(request: RunRequest, catalogue: Catalogue) -> list[Draft]:
         UsageError: If a name is unknown, or nothing is left to run.
     """
     suite = find_suite(request.suite)
-    catalogue = with_variants(catalogue, suite)
+    catalogue = with_variants(catalogue, suite, request.variants)
     for domain in request.domains:
         if domain not in catalogue.domains:
             raise unknown_name("domain", domain, catalogue.domains)
@@ -189,7 +188,7 @@ def _drafts_of_source(
         )
         for algorithm in algorithms:
             for encoder in encoders or [None] if algorithm.info.uses_encoder else [None]:
-                verdict = first_verdict(info, encoder, algorithm.info)
+                verdict = first_verdict(part, encoder, algorithm, (metric, *others))
                 for seed in seeds:
                     yield Draft(
                         part, encoder, algorithm, metric, tuple(others), protocol, seed, verdict
@@ -211,14 +210,13 @@ def _encoders(choice: _Choice, entry: SuiteEntry, modality: str) -> tuple[str, .
 
 
 def _algorithms(choice: _Choice, entry: SuiteEntry) -> tuple[str, ...]:
+    known = choice.catalogue.algorithms
+    complete = tuple(name for name, found in known.items() if not found.info.argument)
     if asked := choice.request.algorithms:
-        if asked == (ALL,):
-            asked = tuple(choice.catalogue.algorithms)
+        asked = complete if asked == (ALL,) else asked
         return _placed(asked, entry.algorithms, choice.suite, "algorithms")
     return entry.algorithms or tuple(
-        name
-        for name, found in choice.catalogue.algorithms.items()
-        if {choice.suite.name, ANY} & set(found.info.suites)
+        name for name in complete if {choice.suite.name, ANY} & set(known[name].info.suites)
     )
 
 
@@ -238,7 +236,10 @@ def _placed(
 
 
 def first_verdict(
-    source: TaskSourceInfo, encoder: EncoderPart | None, learner: AlgorithmInfo
+    source: SourcePart,
+    encoder: EncoderPart | None,
+    learner: AlgorithmPart,
+    metrics: Sequence[Part[MetricInfo]] = (),
 ) -> Verdict | None:
     """Decide what can be decided without loading anything.
 
@@ -246,24 +247,30 @@ def first_verdict(
         source: What is predicted from what.
         encoder: The encoder, if there is one.
         learner: The algorithm.
+        metrics: What the answers are scored by.
 
     Returns:
         Why the cell is not run; ``None`` if nothing speaks against it.
     """
-    if source.task_kind not in learner.task_kinds:
-        kinds = ", ".join(learner.task_kinds)
-        return Verdict("inapplicable", f"{learner.name} does {kinds}, not {source.task_kind}")
-    if encoder is None and learner.uses_encoder:
+    kind, modality = source.info.task_kind, source.info.modality
+    if kind not in learner.info.task_kinds:
+        kinds = ", ".join(learner.info.task_kinds)
+        return Verdict("inapplicable", f"{learner.name} does {kinds}, not {kind}")
+    if encoder is None and learner.info.uses_encoder:
         return Verdict(
-            "unavailable",
-            f"no installed encoder accepts {source.modality}; install a plugin that has one",
+            "unavailable", f"no installed encoder accepts {modality}; install a plugin that has one"
         )
-    if encoder is not None and (reason := _misfit(source, encoder.info, learner)):
+    if encoder is not None and (reason := _misfit(source.info, encoder.info, learner.info)):
         return Verdict("inapplicable", reason)
-    for info in (source, encoder.info if encoder else None, learner):
-        if info is not None and (missing := missing_modules(info.requires)):
-            remedy = f"pip install {' '.join(missing)}"
-            return Verdict("unavailable", f"{info.name} needs {', '.join(missing)}; run `{remedy}`")
+    parts: list[Part[Any]] = [source, *([encoder] if encoder else []), learner]
+    for part in parts:
+        if part.missing:
+            pip = f"{part.environment.executable} -m pip" if part.environment else "pip"
+            remedy = f"{pip} install {' '.join(part.missing)}"
+            reason = f"{part.name} needs {', '.join(part.missing)}; run `{remedy}`"
+            return Verdict("unavailable", reason)
+    if len(homes := environments(learner, encoder, metrics)) > 1:
+        return Verdict("unavailable", f"it needs {' and '.join(map(str, homes))} in one process")
     return None
 
 
@@ -359,7 +366,7 @@ def key_parts_of(draft: Draft, source: str, encoder: str, precision: str) -> dic
         "algorithm": learner.key()
         | {
             "recipe": recipe,
-            "recipe_code": [code_of(stage) for stage in recipe.split("+") if ":" in stage],
+            "recipe_code": list(learner.recipe_code),
             "features": learner.info.features,
             "inductive": learner.info.inductive,
             "adapts_encoder": learner.info.adapts_encoder,

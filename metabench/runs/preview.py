@@ -21,6 +21,7 @@ class Preview:
         answered: The keys of those that the store answers.
         seconds: Estimated seconds of work, over all workers.
         workers: How many workers there would be.
+        said: What was recognised of own data.
     """
 
     cells: tuple[Planned, ...]
@@ -28,6 +29,7 @@ class Preview:
     answered: frozenset[str]
     seconds: float
     workers: int
+    said: tuple[str, ...] = ()
 
     @property
     def ruled_out(self) -> int:
@@ -56,7 +58,7 @@ def preview(request: RunRequest, warn: Callable[[str], None]) -> Preview:
     session = Session.start(request, only_read=True)
     for problem in session.catalogue.problems:
         warn(str(problem))
-    drafts = shard_of(draft_cells(request, session.catalogue), request.shard)
+    drafts = shard_of(draft_cells(session.request, session.catalogue), request.shard)
     knowledge = session.known(drafts)
     cells = [resolve(draft, knowledge, session.place) for draft in drafts]
     store = session.store
@@ -74,4 +76,5 @@ def preview(request: RunRequest, warn: Callable[[str], None]) -> Preview:
         answered=answered,
         seconds=seconds,
         workers=session.workers,
+        said=session.said,
     )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from metabench.own.data import OwnData
+from metabench.runs.suite import NAME, Variant
 
 
-class RunRequest(BaseModel):
+class RunRequest(OwnData):
     """One run, as asked for; ``None`` and empty lists mean the suite's choice.
+
+    The fields of own data are those of `OwnData`.
 
     Attributes:
         suite: A suite's name, or the path of its TOML file.
@@ -33,11 +39,11 @@ class RunRequest(BaseModel):
         store: The folder of records.
         leaderboards: The folder of tables; by default below the store.
         data: The data directory.
+        variants: Algorithms that are added, by name, as in a suite.
+        plugin_env: Plugins whose cells run in other interpreters: these, by the plugin's name.
         disabled: Plugins to leave out.
         strict: Whether a broken plugin ends the run.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     suite: str = "quick"
     domains: tuple[str, ...] = ()
@@ -60,10 +66,12 @@ class RunRequest(BaseModel):
     store: Path = Path("results")
     leaderboards: Path | None = None
     data: Path | None = None
+    variants: Mapping[Annotated[str, Field(pattern=NAME)], Variant] = Field(default_factory=dict)
+    plugin_env: Mapping[str, str] = Field(default_factory=dict)
     disabled: tuple[str, ...] = ()
     strict: bool = False
 
-    @field_validator("domains", "sources", "encoders", "algorithms", "shots", "seeds")
+    @field_validator("domains", "sources", "encoders", "algorithms", "shots", "seeds", "targets")
     @classmethod
     def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(dict.fromkeys(values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,10 +19,10 @@ from metabench.leaderboard.ranking import SIGNIFICANCE, paired_tests
 from metabench.leaderboard.statistics import FloatArray
 from metabench.leaderboard.verify import Check, Outcome
 from metabench.registry.catalogue import Catalogue, Entry
-from metabench.runs.parts import code_of, make_part
+from metabench.runs.parts import make_part
 from metabench.runs.plan import Draft, first_verdict
 from metabench.runs.protocol import Protocol
-from metabench.runs.record import Record, digest_of
+from metabench.runs.record import Record, digest_of, own_data_words
 from metabench.runs.request import RunRequest
 from metabench.runs.run import carry_out, report_problems
 from metabench.runs.session import LazyExecutor, Session
@@ -110,6 +111,11 @@ def draft_of(record: Record, catalogue: Catalogue) -> Draft:
             its protocol.
     """
     cell = record.cell
+    if (words := own_data_words(record.provenance)) and cell.source not in catalogue.sources:
+        raise UsageError(
+            f"its data are a user's own and not here; where they lie, "
+            f"`metabench run {shlex.join(words)}` carries its cells out again"
+        )
     source = catalogue.source(cell.source)
     learner = _algorithm(record, catalogue)
     encoder = None
@@ -125,15 +131,16 @@ def draft_of(record: Record, catalogue: Catalogue) -> Draft:
         make_part(catalogue.metric(name), name)
         for name in dict.fromkeys((source.info.metric, *source.info.other_metrics))
     )
+    part, algorithm = make_part(source, cell.source), make_part(learner, cell.algorithm)
     return Draft(
-        source=make_part(source, cell.source),
+        source=part,
         encoder=encoder,
-        algorithm=make_part(learner, cell.algorithm),
+        algorithm=algorithm,
         metric=metric,
         other_metrics=tuple(others),
         protocol=protocol,
         seed=cell.seed,
-        verdict=first_verdict(source.info, encoder, learner.info),
+        verdict=first_verdict(part, encoder, algorithm, (metric, *others)),
     )
 
 
@@ -145,10 +152,11 @@ def _algorithm(record: Record, catalogue: Catalogue) -> Entry[Any]:
     if name not in catalogue.algorithms and part.get("code"):
         for entry in catalogue.algorithms.values():
             same_recipe = entry.info.recipe == part.get("recipe")
-            if same_recipe and code_of(entry.info.target) == part["code"]:
+            if same_recipe and entry.home.code(entry.info.target) == part["code"]:
                 options = part.get("options")
                 own = dict(options) if isinstance(options, Mapping) else {}
-                return replace(entry, info=replace(entry.info, name=name, options=own))
+                info = replace(entry.info, name=name, argument="", options=own)
+                return replace(entry, info=info)
     return catalogue.algorithm(name)
 
 

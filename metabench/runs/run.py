@@ -31,11 +31,13 @@ class RunResult:
         records: The record of every planned cell, in order of the plan.
         reused: How many were answered before.
         written: The tables.
+        own: The name of the user's own data among the sources; empty if there are none.
     """
 
     records: list[Record]
     reused: int
     written: Written
+    own: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -61,10 +63,11 @@ def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
     watcher = watcher or Watcher()
     session = Session.start(request)
     report_problems(session, watcher)
-    everything = draft_cells(request, session.catalogue)
+    watcher.recognised(session.said)
+    everything = draft_cells(session.request, session.catalogue)
     drafts = shard_of(everything, request.shard)
     store = session.store
-    write_text(store.root / REQUEST_FILE, request.model_dump_json(indent=1) + "\n")
+    write_text(store.root / REQUEST_FILE, session.asked.model_dump_json(indent=1) + "\n")
     store.sweep()
     lazy = LazyExecutor(lambda: session.executor(len(drafts)))
     try:
@@ -82,7 +85,7 @@ def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
         store=str(store.root),
         tables=tuple(str(path) for path in written.paths),
     )
-    return RunResult(records, reused, written)
+    return RunResult(records, reused, written, session.own)
 
 
 def carry_out(
@@ -105,6 +108,9 @@ def carry_out(
     knowledge = session.known(drafts)
     try_device(session, executor, watcher)
     prepare(session, drafts, knowledge, executor, watcher)
+    own = knowledge.sources.get(session.own)
+    if isinstance(own, Prepared):
+        watcher.recognised([note for note in own.notes if note not in session.said])
     planned = [resolve(draft, knowledge, session.place) for draft in drafts]
     return _answer(session, planned, executor, watcher)
 
@@ -142,7 +148,13 @@ def prepare(
     open_drafts = [draft for draft in drafts if draft.verdict is None]
     sources = {d.source.name: d.source for d in open_drafts if d.source.name not in known.sources}
     jobs = [
-        Job(n, f"load {name}", "metabench.runs.prepare:prepare_source", (source, session.place))
+        Job(
+            n,
+            f"load {name}",
+            "metabench.runs.prepare:prepare_source",
+            (source, session.place),
+            environment=source.environment,
+        )
         for n, (name, source) in enumerate(sorted(sources.items()))
     ]
     for outcome in _watched(executor, jobs, watcher):
@@ -157,7 +169,13 @@ def prepare(
     names = sorted(pairs)
     target = "metabench.runs.prepare:prepare_encoder"
     jobs = [
-        Job(n, f"prepare {source} for {encoder}", target, pairs[source, encoder])
+        Job(
+            n,
+            f"prepare {source} for {encoder}",
+            target,
+            pairs[source, encoder],
+            environment=pairs[source, encoder][1].environment,
+        )
         for n, (source, encoder) in enumerate(names)
     ]
     for outcome in _watched(executor, jobs, watcher):
@@ -216,6 +234,7 @@ def _answer(
             reports=True,
             exclusive=estimator.waits_for(task),
             weight=weight,
+            environment=task.environment,
         )
         for number, (task, weight) in enumerate(zip(open_tasks, seconds, strict=True))
     ]

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from metabench.errors import UsageError
+from metabench.own.data import OwnData
 from metabench.registry.catalogue import Catalogue
 from metabench.registry.discovery import load_plugins
 from metabench.runs.jobs import Executor, Job, Outcome, Progress
 from metabench.runs.plan import Draft, Knowledge, Planned
+from metabench.runs.protocol import Protocol
 from metabench.runs.record import Record
 from metabench.runs.request import RunRequest
 from metabench.runs.store import Store
+from metabench.runs.suite import find_suite
 from metabench.runs.tasks import Place, Prepared, encoder_index, read_prepared, source_index
 
 REQUEST_FILE = "run.json"
+DEFAULT_WAY, DEFAULT_QUERY = (Protocol.model_fields[name].default for name in ("way", "query"))
 
 
 @dataclass
@@ -24,16 +28,20 @@ class Session:
     """A request, the installed plugins and the store, ready to plan.
 
     Attributes:
-        request: What was asked for.
-        catalogue: What is installed.
+        request: What was asked for, own data among its sources.
+        catalogue: What is installed, and the own data.
         store: The store.
         place: Where workers read and write.
+        own: The name of the own data as a source, if there are any.
+        said: What was recognised of them.
     """
 
     request: RunRequest
     catalogue: Catalogue
     store: Store
     place: Place
+    own: str = ""
+    said: tuple[str, ...] = ()
 
     @classmethod
     def start(cls, request: RunRequest, *, only_read: bool = False) -> Session:
@@ -44,7 +52,8 @@ class Session:
             only_read: Whether the store is left as it is.
 
         Raises:
-            UsageError: If the data directory does not exist, or an output folder is a file.
+            UsageError: If the data directory does not exist, an output folder is a file, or own
+                data cannot be used.
         """
         if request.data is not None and not request.data.is_dir():
             raise UsageError(
@@ -55,14 +64,56 @@ class Session:
                 raise UsageError(f"{flag} {str(folder)!r} is a file; name a folder")
         if request.executor == "dask" and request.timeout:
             raise UsageError("--timeout needs --executor local; give the limit to Dask instead")
-        catalogue = load_plugins(disabled=request.disabled, strict=request.strict)
+        if request.executor == "dask" and request.plugin_env:
+            raise UsageError("--plugin-env needs --executor local: Dask's workers are its own")
+        catalogue = load_plugins(
+            disabled=request.disabled, strict=request.strict, environments=request.plugin_env
+        )
         place = Place(
             store=request.store.resolve(),
             data=request.data.resolve() if request.data is not None else None,
             device=request.device,
             precision=request.precision,
         )
-        return cls(request, catalogue, Store(place.store, only_read=only_read), place)
+        session = cls(request, catalogue, Store(place.store, only_read=only_read), place)
+        own = request.own
+        return session if own is None else session.with_own(own)
+
+    def with_own(self, own: OwnData) -> Session:
+        """Put own data among the sources.
+
+        Args:
+            own: What the user names.
+
+        Raises:
+            MetabenchError: If they cannot be used.
+        """
+        from metabench.own.describe import Wanted, describe  # noqa: PLC0415 - only for own data
+
+        request = self.request
+        suite = find_suite(request.suite)
+        wanted = Wanted(
+            suite=suite.name,
+            shots=request.shots or suite.shots,
+            way=suite.protocol.get("way", DEFAULT_WAY),
+            query=suite.protocol.get("query", DEFAULT_QUERY),
+        )
+        described = describe(own, self.catalogue, wanted)
+        return replace(
+            self,
+            request=request.model_copy(
+                update={**dict(own), "sources": (*request.sources, described.name)}
+            ),
+            catalogue=described.catalogue,
+            own=described.name,
+            said=described.said,
+        )
+
+    @property
+    def asked(self) -> RunRequest:
+        """The request as it can be carried out again, from any folder."""
+        sources = tuple(name for name in self.request.sources if name != self.own)
+        return self.request.model_copy(update={"sources": sources})
 
     def known(self, drafts: Sequence[Draft]) -> Knowledge:
         """Collect what the cache tells of the drafts' sources and encoders."""

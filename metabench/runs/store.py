@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import re
 import time
-import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
@@ -19,15 +17,16 @@ from pydantic import ValidationError
 from metabench.atomic import write_bytes, write_text
 from metabench.errors import MetabenchError
 from metabench.leaderboard.evidence import Scored
+from metabench.runs.archive import pack, unpack
 from metabench.runs.migrate import MIGRATIONS, ChangedError, migrate
-from metabench.runs.record import SCHEMA_VERSION, Cell, Record
+from metabench.runs.record import SCHEMA_VERSION, Cell, Record, digest_of
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
 
 LEFTOVER_SECONDS = 3600.0
 """Age from which a temporary file is taken for that of a writer that was killed."""
-MAX_UNPACKED_BYTES = 2 * 1024**3
-"""Largest content of a record's ``.npz``; a larger one was not written by metabench."""
+SCORES = ("scores", "units")
+"""The arrays that tables are made of."""
 
 _MISPLACED = "lies under another cell's name"
 
@@ -54,7 +53,7 @@ class Store:
     def __init__(self, root: Path, *, only_read: bool = False) -> None:
         self.root = root
         self.quarantined: list[str] = []
-        self._only_read = only_read
+        self.only_read = only_read
 
     def path(self, cell: Cell, key: str) -> Path:
         """Return where a cell's record lies."""
@@ -82,9 +81,7 @@ class Store:
             if found is not None and found.status == "ok":
                 return found
         else:
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, allow_pickle=False, **arrays)
-            content = buffer.getvalue()
+            content = pack(arrays)
             record = record.model_copy(
                 update={"scores_sha256": hashlib.sha256(content).hexdigest()}
             )
@@ -102,30 +99,54 @@ class Store:
         """
         path = self.path(cell, key)
         if path.exists():
-            return self._read(path, key)
+            scored = self.read(path, key)
+            return None if scored is None else scored.record
         for other in sorted(path.parent.parent.glob(f"*/{path.name}")):
-            if (record := self._read(other, key)) is not None:
-                renamed = record.cell.model_copy(update={"protocol": cell.protocol})
-                return record.model_copy(update={"cell": renamed})
+            if (scored := self.read(other, key)) is not None:
+                renamed = scored.record.cell.model_copy(update={"protocol": cell.protocol})
+                return scored.record.model_copy(update={"cell": renamed})
         return None
 
     def algorithms(self) -> tuple[str, ...]:
-        """The names of all algorithms that have records, by the records' file names."""
+        """All algorithms that have records, as the records' file names have them: `as_listed`."""
         paths = (self.root / "records").rglob("*.json")
         return tuple(sorted({path.name.partition("--")[0] for path in paths}))
 
-    def scan(self, algorithms: Collection[str] = ()) -> Iterator[Record]:
+    def sources(self) -> tuple[str, ...]:
+        """The names of all sources that have records, by the folders that these lie in."""
+        folder = self.root / "records"
+        names = {path.relative_to(folder).parts[0] for path in folder.rglob("*.json")}
+        return tuple(sorted(names))
+
+    @staticmethod
+    def as_listed(algorithm: str) -> str:
+        """Return an algorithm's name as `algorithms` lists it; only an argument changes it."""
+        return _file_part(algorithm)
+
+    def scan(self, algorithms: Collection[str] = (), source: str = "") -> Iterator[Record]:
         """Yield every intact record, in order of path.
 
         Args:
             algorithms: Only those of these; all if empty.
+            source: Only those of this one; of all if empty.
         """
-        for path in sorted((self.root / "records").rglob("*.json")):
-            if algorithms and path.name.partition("--")[0] not in algorithms:
+        for scored in self.scan_scored(algorithms, source):
+            yield scored.record
+
+    def scan_scored(self, algorithms: Collection[str] = (), source: str = "") -> Iterator[Scored]:
+        """Yield every intact record with its per-episode scores, in order of path.
+
+        Args:
+            algorithms: Only those of these; all if empty.
+            source: Only those of this one; of all if empty.
+        """
+        wanted = set(map(_file_part, algorithms))
+        for path in sorted((self.root / "records" / source).rglob("*.json")):
+            if wanted and path.name.partition("--")[0] not in wanted:
                 continue
-            record = self._read(path)
-            if record is not None:
-                yield record
+            scored = self.read(path)
+            if scored is not None:
+                yield scored
 
     def scored(self, record: Record) -> Scored:
         """Return a record with its per-episode scores, for the leaderboard.
@@ -135,17 +156,27 @@ class Store:
         """
         if record.status != "ok":
             return Scored(record)
+        return _scored(record, self.arrays(record, SCORES))
+
+    def arrays(self, record: Record, names: Collection[str] | None = None) -> Arrays:
+        """Return the per-episode scores and predictions of an ``ok`` record.
+
+        Args:
+            record: The record.
+            names: Only these arrays; all if ``None``.
+
+        Raises:
+            MetabenchError: If they are not those that the record was read with.
+        """
         path = self.path(record.cell, record.key).with_suffix(".npz")
         if not path.exists():  # made under another protocol name, see `get`
             path = next(iter(sorted(path.parent.parent.glob(f"*/{path.name}"))), path)
         try:
-            arrays = read_arrays(path, record)
+            return read_arrays(path, record, names)
         except DamagedError as damage:
             raise MetabenchError(
                 f"the record of {record.cell.label} {damage}; run the same command again"
             ) from damage
-        units = arrays["units"].astype(np.int64)
-        return Scored(record, arrays["scores"].astype(np.float64), units if units.size else None)
 
     def sweep(self) -> None:
         """Remove what writers that were killed long ago have left: temporary files."""
@@ -156,9 +187,15 @@ class Store:
                     if path.is_file() and path.stat().st_mtime < limit:
                         path.unlink()
 
-    def _read(self, path: Path, key: str | None = None) -> Record | None:
+    def read(self, path: Path, key: str | None = None) -> Scored | None:
+        """Return the record in a file; a damaged one is quarantined and counts as absent.
+
+        Args:
+            path: The file.
+            key: The key that it must have, if a certain cell is looked for.
+        """
         try:
-            return read_record(path, key)
+            return read_scored(path, key)
         except FileNotFoundError:
             return None
         except DamagedError as damage:
@@ -168,7 +205,7 @@ class Store:
     def _quarantine(self, path: Path, why: str) -> None:
         """Set a record aside, with its scores, and remember the reason."""
         where = "it is left where it is"
-        if not self._only_read:
+        if not self.only_read:
             folder = self.root / "quarantine"
             try:
                 _move(path, folder)
@@ -176,13 +213,18 @@ class Store:
                 where = f"it cannot be moved to {folder} ({error.strerror})"
             else:
                 where = f"moved to {folder}"
-        self.quarantined.append(f"{path.name} {why}; {where}, and the cell counts as not run")
+        name = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+        self.quarantined.append(f"{name.as_posix()} {why}; {where}, and the cell counts as not run")
 
 
 def record_name(cell: Cell, key: str) -> str:
     """Return the file name of a cell's record."""
     encoder = re.sub(r"[^A-Za-z0-9._-]+", "_", cell.encoder)[-60:]
-    return f"{cell.algorithm}--{encoder}--seed{cell.seed}--{key[:16]}.json"
+    return f"{_file_part(cell.algorithm)}--{encoder}--seed{cell.seed}--{key[:16]}.json"
+
+
+def _file_part(algorithm: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._+-]+", "_", algorithm)[-60:]
 
 
 def read_record(path: Path, key: str | None = None) -> Record:
@@ -196,6 +238,35 @@ def read_record(path: Path, key: str | None = None) -> Record:
         DamagedError: If the record or its scores are torn, changed or of a newer layout.
         FileNotFoundError: If there is no such file.
     """
+    record = _read_json(path, key)
+    if record.status == "ok":
+        read_arrays(path.with_suffix(".npz"), record)
+    return record
+
+
+def read_scored(path: Path, key: str | None = None) -> Scored:
+    """Read a record with its per-episode scores; predictions are not unpacked.
+
+    Args:
+        path: As in `read_record`.
+        key: As in `read_record`.
+
+    Raises:
+        DamagedError: As in `read_record`.
+        FileNotFoundError: If there is no such file.
+    """
+    record = _read_json(path, key)
+    if record.status != "ok":
+        return Scored(record)
+    return _scored(record, read_arrays(path.with_suffix(".npz"), record, SCORES))
+
+
+def _scored(record: Record, arrays: Arrays) -> Scored:
+    units = arrays["units"].astype(np.int64)
+    return Scored(record, arrays["scores"].astype(np.float64), units if units.size else None)
+
+
+def _read_json(path: Path, key: str | None) -> Record:
     try:
         record = _parsed(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -204,8 +275,6 @@ def read_record(path: Path, key: str | None = None) -> Record:
         raise DamagedError(f"cannot be read ({error})") from error
     if path.name != record_name(record.cell, record.key) or key not in {None, record.key}:
         raise DamagedError(_MISPLACED)
-    if record.status == "ok":
-        read_arrays(path.with_suffix(".npz"), record)
     return record
 
 
@@ -217,12 +286,15 @@ def _parsed(text: str) -> Record:
             values = migrate(values)
         elif version != SCHEMA_VERSION:
             newer = isinstance(version, int) and version > SCHEMA_VERSION
+            remedy = "update metabench" if newer else "run the cell again"
             raise DamagedError(
-                f"has schema version {version!r}, and this metabench reads version {SCHEMA_VERSION}"
-                + (": update metabench" if newer else "")
+                f"has schema version {version!r}, and this metabench reads version "
+                f"{SCHEMA_VERSION}: {remedy}"
             )
         record = Record.model_validate(values)
-        intact = record.intact
+        # What metabench wrote is canonical as it stands; anything else is judged as understood.
+        checksum = values.pop("checksum", "")
+        intact = checksum == digest_of(values) or record.intact
     except ChangedError:
         intact = False
     except (ValidationError, ValueError, RecursionError):
@@ -232,12 +304,15 @@ def _parsed(text: str) -> Record:
     return record
 
 
-def read_arrays(path: Path, record: Record) -> dict[str, npt.NDArray[np.generic]]:
+def read_arrays(
+    path: Path, record: Record, names: Collection[str] | None = None
+) -> dict[str, npt.NDArray[np.generic]]:
     """Return the arrays of an ``ok`` record, if they are those that were written.
 
     Args:
         path: The ``.npz`` file.
         record: The record beside it.
+        names: Which arrays, `SCORES` among them; all by default.
 
     Raises:
         DamagedError: If they are missing, or not what the record was written with.
@@ -249,20 +324,11 @@ def read_arrays(path: Path, record: Record) -> dict[str, npt.NDArray[np.generic]
     if hashlib.sha256(content).hexdigest() != record.scores_sha256:
         raise DamagedError(f"has damaged scores: the checksum of {path.name} differs")
     try:
-        return _unpacked(content)
+        arrays = unpack(content, names)
     except Exception as error:  # whatever a forged archive makes the readers raise
         raise DamagedError(f"has unreadable scores {path.name} ({error})") from error
-
-
-def _unpacked(content: bytes) -> dict[str, npt.NDArray[np.generic]]:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        size = sum(member.file_size for member in archive.infolist())
-    if size > MAX_UNPACKED_BYTES:
-        raise ValueError(f"{size} bytes unpacked")
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    if not all(_is_vector(arrays.get(name)) for name in ("scores", "units")):
-        raise ValueError("no row of numbers")
+    if not all(_is_vector(arrays.get(name)) for name in SCORES):
+        raise DamagedError(f"has unreadable scores {path.name} (no row of numbers)")
     return arrays
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from metabench.hookspecs import AlgorithmInfo, Descriptor, EncoderInfo, MetricInfo, TaskSourceInfo
+from metabench.registry.home import Environment
 from metabench.runs.protocol import Protocol
 from metabench.runs.record import Cell, digest_of
 
@@ -27,6 +28,10 @@ class Part(Generic[D_co]):
         version: That distribution's version.
         code: Digest of the source code behind its target.
         dependencies: Versions of the distribution's own requirements.
+        libraries: Versions of packages that the descriptor, or its argument, takes parts from.
+        missing: Modules that it needs and that are not installed.
+        recipe_code: Digests of the code behind the recipe of an algorithm, where it is its own.
+        environment: The other interpreter that it lives in; ``None`` for this one.
     """
 
     info: D_co
@@ -35,15 +40,40 @@ class Part(Generic[D_co]):
     version: str
     code: str
     dependencies: Mapping[str, str] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    recipe_code: tuple[str, ...] = ()
+    environment: Environment | None = None
 
     def key(self) -> dict[str, Any]:
         """Return what of it enters a cell key."""
-        return {
+        key = {
             "name": self.name,
             "options": dict(self.info.options),
             "version": self.version,
             "code": self.code,
         }
+        return key | ({"libraries": dict(self.libraries)} if self.libraries else {})
+
+
+def environments(
+    algorithm: Part[AlgorithmInfo],
+    encoder: Part[EncoderInfo] | None,
+    metrics: Iterable[Part[MetricInfo]] = (),
+) -> tuple[Environment, ...]:
+    """Return the other interpreters that the parts of a cell need while it runs.
+
+    Sources and frozen encoders have left their tensors in the store by then.
+
+    Args:
+        algorithm: The algorithm.
+        encoder: The encoder, if there is one.
+        metrics: The metrics.
+    """
+    parts: list[Part[Any]] = [algorithm, *metrics]
+    if encoder is not None and encoder.info.trainable:
+        parts.append(encoder)
+    return tuple(dict.fromkeys(part.environment for part in parts if part.environment is not None))
 
 
 @dataclass(frozen=True)
@@ -142,6 +172,12 @@ class CellTask:
     def trainable(self) -> bool:
         """Whether meta-training updates the encoder."""
         return self.encoder is not None and self.encoder.info.trainable
+
+    @property
+    def environment(self) -> Environment | None:
+        """The other interpreter that the cell runs in, if it needs one."""
+        found = environments(self.algorithm, self.encoder, (self.metric, *self.other_metrics))
+        return found[0] if found else None
 
     @property
     def stages(self) -> tuple[str, ...]:

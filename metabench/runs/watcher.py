@@ -11,6 +11,9 @@ from metabench.runs.record import Record
 class Watcher:
     """Sees a run as it goes; every method may be left as it is."""
 
+    def recognised(self, lines: Sequence[str]) -> None:
+        """What was found in own data, decided about them or left out."""
+
     def preparing(self, labels: Sequence[str]) -> None:
         """Sources are about to be loaded, or embedded, for the first time."""
 

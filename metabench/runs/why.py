@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from metabench.errors import UsageError
+from metabench.errors import MetabenchError, UsageError
 from metabench.runs.plan import Planned, draft_cells, resolve
 from metabench.runs.record import Record
 from metabench.runs.request import RunRequest
@@ -74,7 +74,14 @@ def explain(store: Store, name: str) -> list[Explanation]:
         UsageError: If no planned cell and no record has that name.
     """
     request = last_request(store).model_copy(update={"store": store.root})
-    session = Session.start(request, only_read=True)
+    try:
+        session = Session.start(request, only_read=True)
+    except MetabenchError as error:
+        if not any((request.data_folder, request.data_table, request.hf_dataset)):
+            raise
+        raise UsageError(
+            f"the last run on {store.root} was of own data, which cannot be looked at: {error}"
+        ) from error
     drafts = draft_cells(session.request, session.catalogue)
     knowledge = session.known(drafts)
     cells = [resolve(draft, knowledge, session.place) for draft in drafts]

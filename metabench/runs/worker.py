@@ -26,6 +26,7 @@ from metabench.learners.recipes import EpisodicRecipe, Recipe, Setting
 from metabench.learners.supervised import supervised_recipe
 from metabench.learners.training import FIT_EXAMPLES, Budget, MetaTrainer, TrainingLog
 from metabench.registry.targets import resolve_target
+from metabench.runs.elsewhere import check_parts
 from metabench.runs.memory import peak_memory_mb, reset_peak_memory
 from metabench.runs.outcomes import provenance, unanswered, verdict_of_error
 from metabench.runs.prepare import build_encoder, frozen_features, load_source, prepared_inputs
@@ -125,6 +126,8 @@ def make_ready(task: CellTask, report: Report) -> Ready:
 
 
 def _run(task: CellTask, store: Store, started: datetime, report: Report) -> Record:
+    if task.environment is not None:
+        check_parts(task)
     ready = make_ready(task, report)
     built = ready.built
     total = built.sampler.test_episodes(task.protocol.episodes)

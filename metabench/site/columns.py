@@ -51,7 +51,7 @@ _OVERALL: tuple[Json, ...] = (
      "title": "Mean over domains with its 95 % interval; 0 is chance, 1 the best possible"},
     {"key": "coverage", "as": "coverage", "label": "Coverage", "from": "medium", "down": True,
      "title": "Cells with a number / applicable cells; without all of them there is no rank"},
-    {"key": "win_rate", "as": "percent", "label": "Wins %", "from": "wide", "down": True,
+    {"key": "win_rate", "as": "percent", "label": "Wins %", "from": "wider", "down": True,
      "title": "Share of all comparisons with another learner on a block won, ties half"},
 )  # fmt: skip
 

@@ -13,6 +13,7 @@ from metabench.errors import UnavailableError
 
 MAX_MEMBER_BYTES = 256 * 1024**2
 MAX_ARCHIVE_BYTES = 8 * 1024**3
+AGAIN = "get the upstream file again"
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -85,29 +86,44 @@ class SourceContext:
         archive_path = self.file(path)
         try:
             with zipfile.ZipFile(archive_path) as archive:
-                infos = sorted(archive.infolist(), key=lambda info: info.filename)
-                if sum(info.file_size for info in infos) > MAX_ARCHIVE_BYTES:
-                    raise UnavailableError(
-                        f"{archive_path} would unpack to more than {MAX_ARCHIVE_BYTES} bytes",
-                        "get the upstream file again",
-                    )
-                for info in infos:
-                    if info.is_dir() or not info.filename.endswith(suffix):
-                        continue
-                    name = PurePosixPath(info.filename)
-                    if name.is_absolute() or ".." in name.parts:
-                        raise UnavailableError(
-                            f"{archive_path}: member {info.filename!r} leads out of the archive",
-                            "get the upstream file again",
-                        )
-                    if info.file_size > MAX_MEMBER_BYTES:
-                        raise UnavailableError(
-                            f"{archive_path}: member {info.filename} is {info.file_size} bytes",
-                            "get the upstream file again",
-                        )
+                for info in checked_members(archive, archive_path, suffix):
                     yield info.filename, archive.read(info)
         except DAMAGE as error:
             raise UnavailableError(
                 f"{archive_path} is not a complete zip archive ({error})",
-                "get the upstream file again",
+                AGAIN,
             ) from error
+
+
+def checked_members(
+    archive: zipfile.ZipFile, path: Path, suffix: str = "", remedy: str = AGAIN
+) -> list[zipfile.ZipInfo]:
+    """List the files of an archive, sorted by name.
+
+    Args:
+        archive: The opened archive.
+        path: Where it lies, for the message.
+        suffix: Only files whose names end so.
+        remedy: What to do about a bad archive.
+
+    Raises:
+        UnavailableError: If it would unpack to an unreasonable size, or a file's name leads out of
+            it.
+    """
+    infos = sorted(archive.infolist(), key=lambda info: info.filename)
+    if sum(info.file_size for info in infos) > MAX_ARCHIVE_BYTES:
+        raise UnavailableError(
+            f"{path} would unpack to more than {MAX_ARCHIVE_BYTES} bytes", remedy
+        )
+    files = [info for info in infos if not info.is_dir() and info.filename.endswith(suffix)]
+    for info in files:
+        name = PurePosixPath(info.filename)
+        if name.is_absolute() or ".." in name.parts:
+            raise UnavailableError(
+                f"{path}: member {info.filename!r} leads out of the archive", remedy
+            )
+        if info.file_size > MAX_MEMBER_BYTES:
+            raise UnavailableError(
+                f"{path}: member {info.filename} is {info.file_size} bytes", remedy
+            )
+    return files

@@ -1,62 +1,45 @@
-"""The conformance kit: what every algorithm must satisfy, for plugin authors and for the audit.
+"""The conformance kit: what plugins must satisfy, for their authors and for the audit.
 
 In a plugin's own tests::
 
     import pytest
-    from metabench.testing import CHECKS, check_algorithm
+    from metabench.testing import plugin_checks
 
-    @pytest.mark.parametrize("check", CHECKS)
-    def test_my_learner(check):
-        check_algorithm("my-learner", checks=[check])
+    @pytest.mark.parametrize("check", plugin_checks("my-plugin"), ids=str)
+    def test_conformance(check):
+        check.run()
+
+or without a test file, ``pytest --metabench-plugin my-plugin`` and ``metabench plugin check``. One
+thing that is not installed yet is checked by `check_algorithm`, `check_encoder`, `check_source`.
+
+This package is a pytest plugin, too, which pytest loads wherever metabench is installed; so nothing
+heavy is imported before it is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
-
-from metabench.leaderboard.audits import Finding
+from metabench.testing.api import (
+    check_algorithm,
+    check_encoder,
+    check_plugin,
+    check_source,
+    plugin_checks,
+)
 from metabench.testing.names import CHECKS
+from metabench.testing.pytest_plugin import (
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+)
 
-if TYPE_CHECKING:
-    from metabench.hookspecs import AlgorithmInfo
-    from metabench.learners.contracts import Algorithm
-
-__all__ = ["CHECKS", "Finding", "check_algorithm"]
-
-
-def check_algorithm(
-    algorithm: str | AlgorithmInfo | type[Algorithm[Any]],
-    *,
-    checks: Iterable[str] = (),
-    **declared: Any,
-) -> Mapping[str, tuple[Finding, ...]]:
-    """Check an algorithm on synthetic episodes, untrained: no data, a second or two.
-
-    Args:
-        algorithm: The name of an installed algorithm, a descriptor, or a class.
-        checks: Names out of ``CHECKS``; by default all.
-        **declared: For a class, what its descriptor says and is no default: ``inductive=False``,
-            ``task_kinds=("regression",)``, ``options={"steps": 3}``; see
-            `metabench.hookspecs.AlgorithmInfo`.
-
-    Returns:
-        The findings for each kind of task that it applies to.
-
-    Raises:
-        AssertionError: If a check is violated, with one line for each violation.
-        UsageError: If there is no such algorithm or check.
-    """
-    from metabench.testing.kit import examine  # noqa: PLC0415 - needs torch
-
-    found = examine(algorithm, tuple(checks), declared)
-    lines = [
-        f"{kind}: {finding.check}: {finding.detail}"
-        for kind, findings in found.items()
-        for finding in findings
-        if finding.outcome == "violated"
-    ]
-    if lines:
-        name = getattr(algorithm, "name", None) or getattr(algorithm, "__name__", algorithm)
-        raise AssertionError("\n  ".join([f"{name} violates", *lines]))
-    return found
+__all__ = [
+    "CHECKS",
+    "check_algorithm",
+    "check_encoder",
+    "check_plugin",
+    "check_source",
+    "plugin_checks",
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+]

@@ -133,7 +133,8 @@ def _preference(draft: Draft) -> tuple[bool, str, str, int, int]:
 
 
 def _all_algorithms(request: RunRequest, catalogue: Catalogue) -> tuple[str, ...]:
-    return tuple(with_variants(catalogue, find_suite(request.suite)).algorithms)
+    found = with_variants(catalogue, find_suite(request.suite), request.variants).algorithms
+    return tuple(name for name, entry in found.items() if not entry.info.argument)
 
 
 def _carry_out(

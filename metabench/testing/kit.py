@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from metabench.errors import UsageError, unknown_name
-from metabench.hookspecs import AlgorithmInfo, TaskKind
+from metabench.hookspecs import AlgorithmInfo, Descriptor, TaskKind
 from metabench.leaderboard.audits import Finding
 from metabench.learners.contracts import Algorithm, TaskSpec, build_hyperparameters
 from metabench.learners.device import Compute
@@ -21,9 +21,12 @@ from metabench.runs.worker import Built, fit_features
 from metabench.tasks.data import TaskPool
 from metabench.tasks.sampler import EpisodeSampler
 from metabench.testing.checks import run_checks
-from metabench.testing.names import known_checks
+from metabench.testing.contract_checks import Learner, run_contract_check
+from metabench.testing.names import CHECKS, CONTRACT, MEASURED, chosen_checks
 from metabench.testing.subject import Subject
 from metabench.testing.synthetic import SAMPLINGS, WIDTH, SyntheticEncoder, synthetic_source
+
+D = TypeVar("D", bound=Descriptor)
 
 SEED = 0
 
@@ -34,13 +37,32 @@ def examine(
     declared: Mapping[str, Any],
 ) -> dict[str, tuple[Finding, ...]]:
     """Run checks for every kind of task; see `metabench.testing.check_algorithm`."""
-    known_checks(checks)
+    chosen = chosen_checks(checks, (*CONTRACT, *CHECKS, *MEASURED))
     info, made = _described(algorithm, declared)
     with torch.random.fork_rng():
         return {
-            kind: run_checks(synthetic_subject(info, made, kind), checks)
+            kind: findings_on(synthetic_learner(info, made, kind), chosen)
             for kind in info.task_kinds
         }
+
+
+def findings_on(learner: Learner, checks: Iterable[str]) -> tuple[Finding, ...]:
+    """Run checks on one kind of task.
+
+    Args:
+        learner: What is examined.
+        checks: Names out of ``CONTRACT``, ``CHECKS`` and ``MEASURED``.
+    """
+    contract = [run_contract_check(learner, name) for name in checks if name in CONTRACT]
+    behaviour = [name for name in checks if name not in CONTRACT]
+    return (*contract, *(run_checks(learner.subject, behaviour) if behaviour else ()))
+
+
+def synthetic_learner(info: AlgorithmInfo, made: type[Algorithm[Any]], kind: TaskKind) -> Learner:
+    """Build an untrained algorithm on a synthetic source, so that it can be built again."""
+    return Learner(
+        info, synthetic_subject(info, made, kind), lambda: synthetic_subject(info, made, kind)
+    )
 
 
 def _described(
@@ -48,21 +70,43 @@ def _described(
 ) -> tuple[AlgorithmInfo, type[Algorithm[Any]]]:
     """Return the descriptor and the class of what was named."""
     if isinstance(algorithm, type):
-        known = {field.name for field in fields(AlgorithmInfo)} - {"name", "summary", "target"}
-        for name in declared:
-            if name not in known:
-                raise unknown_name("declaration", name, known)
-        target = f"{algorithm.__module__}:{algorithm.__qualname__}"
-        info = AlgorithmInfo(name=algorithm.__name__, summary="", target=target, **declared)
-        return info, algorithm
-    if declared:
-        raise UsageError(
-            f"{', '.join(declared)}: the descriptor of an algorithm says this already; declare it "
-            "only for a class"
-        )
+        return described(AlgorithmInfo, algorithm, declared), algorithm
+    refuse_declared("algorithm", declared)
     if isinstance(algorithm, str):
         algorithm = load_plugins().algorithm(algorithm).info
     return algorithm, resolve_target(algorithm.target)
+
+
+def described(kind: type[D], made: Any, declared: Mapping[str, Any]) -> D:
+    """Return a descriptor for a class or a function that has none.
+
+    Args:
+        kind: The descriptor's class.
+        made: The class or the function.
+        declared: Fields of the descriptor other than its name, summary and target.
+
+    Raises:
+        UsageError: If there is no such field.
+    """
+    known = {field.name for field in fields(kind)} - {"name", "summary", "target"}
+    for name in declared:
+        if name not in known:
+            raise unknown_name("declaration", name, known)
+    target = f"{made.__module__}:{made.__qualname__}"
+    return kind(name=made.__name__, summary="", target=target, **declared)
+
+
+def refuse_declared(kind: str, declared: Mapping[str, Any]) -> None:
+    """Refuse declarations where there is a descriptor.
+
+    Raises:
+        UsageError: If anything is declared.
+    """
+    if declared:
+        raise UsageError(
+            f"{', '.join(declared)}: the descriptor of an {kind} says this already; declare it "
+            "only for a class"
+        )
 
 
 def synthetic_subject(info: AlgorithmInfo, made: type[Algorithm[Any]], kind: TaskKind) -> Subject:

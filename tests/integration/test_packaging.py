@@ -17,6 +17,7 @@ DISTRIBUTIONS = (
     ROOT / "plugins/molecules",
     ROOT / "plugins/nlp",
     ROOT / "plugins/speech",
+    ROOT / "plugins/trackers",
     ROOT / "plugins/vision",
     ROOT / "tests/samples/toy",
 )

@@ -8,6 +8,7 @@ from scipy import stats
 from metabench.errors import UsageError
 from metabench.leaderboard.changes import compare
 from metabench.leaderboard.folder import read_folder
+from metabench.leaderboard.prepared import prepare
 from metabench.leaderboard.publish import publish
 
 
@@ -73,7 +74,7 @@ def test_tables_without_records(tmp_path, rng):
         store = make_store(tmp_path / name, rng)
         put(store, classified(rng, 0.3 if name == "a" else 0.9), algorithm="moved")
         outs.append(tmp_path / f"out-{name}")
-        publish((found.scored() for found in read_folder(store).found), outs[-1])
+        publish(prepare(found.scored() for found in read_folder(store).found), outs[-1])
     comparison = compare(*outs)
     found = {change.label.rsplit("/", 2)[1]: change for change in comparison.changes}
     assert found["moved"].verdict == "more than chance"

@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from metabench.leaderboard.csvfile import FORMULA_STARTS, cell_text
 from metabench.leaderboard.latex import domain_latex, latex_text
 from metabench.leaderboard.markdown import domain_markdown, markdown_text
+from metabench.leaderboard.prepared import prepare
 from metabench.leaderboard.publish import publish
 from metabench.leaderboard.tables import build_tables
 from metabench.leaderboard.text import one_line
@@ -118,7 +119,7 @@ def test_a_malicious_plugin_in_every_file(make, rng, tmp_path):
         make(rng.uniform(size=20), algorithm=name, plugin=name, encoder=name) for name in HOSTILE
     ]
     scored.append(make(status="failed", reason=HOSTILE[0] + "\n# x | y", algorithm=HOSTILE[0]))
-    _, paths = publish(scored, tmp_path)
+    _, paths = publish(prepare(scored), tmp_path)
     assert {path.suffix for path in paths} == {".csv", ".md", ".tex", ".json"}
     for path in paths:
         text = path.read_text("utf-8")
@@ -184,7 +185,7 @@ def test_equal_means_are_both_best(make):
 
 
 def test_nothing_ran(tmp_path):
-    _, paths = publish([], tmp_path)
+    _, paths = publish(prepare([]), tmp_path)
     assert sorted(path.name for path in paths) == [
         "manifest.json", "overall.csv", "overall.md", "overall.tex",
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from record_cases import make_store, put
 from metabench.errors import MetabenchError
 from metabench.leaderboard.folder import read_folder
 from metabench.leaderboard.manifest import file_digest, read_manifest
+from metabench.leaderboard.prepared import prepare
 from metabench.leaderboard.publish import publish
 
 
@@ -16,7 +17,7 @@ def store(tmp_path, rng):
 
 
 def build(store, out):
-    return publish((found.scored() for found in read_folder(store).found), out)
+    return publish(prepare(found.scored() for found in read_folder(store).found), out)
 
 
 def test_it_tells_what_the_tables_rest_on(store, tmp_path):

@@ -274,3 +274,35 @@ def test_overall_is_finite_and_sane(make, levels, repeat):
             assert 1 <= row.mean_rank_low <= row.mean_rank_high <= len(rows)
         if complete:
             assert row.rank == row.rank_complete_cases == row.rank_worst_case
+
+
+def test_who_does_not_apply_is_not_missing_and_gets_a_rank(make, rng):
+    """A block is common if most of those that apply stand in it; the others keep their ranks."""
+    levels = {"a": 0.9, "b": 0.7, "c": 0.5, "d": 0.3}
+    scored = field(make, rng, levels)
+    for algorithm in "ad":  # a regression source, say, that two learners cannot do
+        scored.append(make(algorithm=algorithm, source="s9", status="inapplicable"))
+    for algorithm in "bc":
+        scored.append(
+            make(levels[algorithm] + rng.normal(0, 0.01, 50), algorithm=algorithm, source="s9")
+        )
+    rows = {name: row for (_, name), row in overall(scored).items()}
+    assert [rows[name].blocks_not_run for name in levels] == [0] * 4
+    assert [rows[name].rank for name in levels] == [1, 2, 3, 4]
+    sources = rows["a"].blocks
+    assert rows["b"].blocks == sources + 1
+    # On s9 b is the first and c the last of two: as the first and the last of four.
+    assert rows["b"].mean_rank == pytest.approx((2 * sources + 1) / (sources + 1))
+    assert rows["c"].mean_rank == pytest.approx((3 * sources + 4) / (sources + 1))
+    for row in rows.values():
+        assert row.mean_rank_low <= row.mean_rank <= row.mean_rank_high
+        assert row.rank == row.rank_worst_case
+
+
+def test_who_stands_alone_is_put_in_the_middle(make, rng):
+    scored = field(make, rng, {"a": 0.9, "b": 0.7, "c": 0.5})
+    scored.append(make(rng.uniform(size=50), algorithm="c", source="s9"))
+    scored += [make(algorithm=name, source="s9", status="inapplicable") for name in "ab"]
+    rows = {name: row for (_, name), row in overall(scored).items()}
+    sources = rows["a"].blocks
+    assert rows["c"].mean_rank == pytest.approx((3 * sources + 2) / (sources + 1))

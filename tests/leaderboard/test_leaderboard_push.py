@@ -11,13 +11,14 @@ from metabench.errors import MetabenchError, UsageError
 from metabench.leaderboard.folder import read_folder
 from metabench.leaderboard.git import commit_folder
 from metabench.leaderboard.huggingface import write_dataset
+from metabench.leaderboard.prepared import prepare
 from metabench.leaderboard.publish import publish
 
 
 @pytest.fixture
 def tables(tmp_path, rng):
     store = make_store(tmp_path / "store", rng)
-    publish((found.scored() for found in read_folder(store).found), tmp_path / "tables")
+    publish(prepare(found.scored() for found in read_folder(store).found), tmp_path / "tables")
     return tmp_path / "tables"
 
 
@@ -58,7 +59,7 @@ def test_the_card_names_every_table(tables, tmp_path):
 
 
 def test_names_that_yaml_would_misread_stay_names(make, rng, tmp_path):
-    publish([make(rng.uniform(size=9), domain="1e3")], tmp_path / "tables")
+    publish(prepare([make(rng.uniform(size=9), domain="1e3")]), tmp_path / "tables")
     write_dataset(tmp_path / "tables", tmp_path / "out")
     front = (tmp_path / "out" / "README.md").read_text("utf-8").split("---\n", 2)[1]
     assert yaml.safe_load(front)["configs"][0]["config_name"] == "1e3"

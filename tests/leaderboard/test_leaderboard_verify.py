@@ -8,6 +8,7 @@ from record_cases import classified, make_store, put, reseal
 
 from metabench.errors import UsageError
 from metabench.leaderboard.folder import read_folder
+from metabench.leaderboard.prepared import prepare
 from metabench.leaderboard.publish import publish
 from metabench.leaderboard.soundness import faults
 from metabench.leaderboard.verify import verify
@@ -17,7 +18,7 @@ from metabench.runs.rescore import scores_from_predictions
 @pytest.fixture
 def published(tmp_path, rng):
     store = make_store(tmp_path / "store", rng, seeds=(0, 1))
-    publish((found.scored() for found in read_folder(store).found), tmp_path / "out")
+    publish(prepare(found.scored() for found in read_folder(store).found), tmp_path / "out")
     return tmp_path / "out", store
 
 
@@ -209,7 +210,7 @@ def test_regression_scores_agree_with_scikit_learn(rng):
 def test_mixed_digests_are_told_and_ranked_apart(tmp_path, rng):
     store = make_store(tmp_path / "store", rng)
     put(store, classified(rng, 0.9), algorithm="other", protocol={"query": 10})
-    publish((found.scored() for found in read_folder(store).found), tmp_path / "out")
+    publish(prepare(found.scored() for found in read_folder(store).found), tmp_path / "out")
     checks = list(verify(tmp_path / "out", store))
     told, where = [check for check in checks if check.outcome == "unchecked"]
     assert "2 protocol digests" in told.detail

@@ -7,7 +7,14 @@ import pytest
 from fake_plugins import algorithm
 
 from metabench.errors import UsageError
-from metabench.hookspecs import AlgorithmInfo, DataFile, EncoderInfo, MetricInfo, TaskSourceInfo
+from metabench.hookspecs import (
+    AlgorithmInfo,
+    DataFile,
+    EncoderInfo,
+    MetricInfo,
+    ReaderInfo,
+    TaskSourceInfo,
+)
 from metabench.registry.checks import descriptor_faults
 from metabench.registry.discovery import load_plugins
 
@@ -23,10 +30,11 @@ SOURCE = TaskSourceInfo(
 )
 ENCODER = EncoderInfo(**COMMON, modalities=("*",), trainable=False, argument="id or path")
 ALGORITHM = AlgorithmInfo(**COMMON, recipe="pkg.recipes:Mine", task_kinds=("binary", "regression"))
+READER = ReaderInfo(**COMMON, domain="vision", modality="image", suffixes=(".png", ".nii.gz"))
 METRIC = MetricInfo(**COMMON, task_kinds=("classification",), chance="1/way")
 
 
-@pytest.mark.parametrize("info", [SOURCE, ENCODER, ALGORITHM, METRIC])
+@pytest.mark.parametrize("info", [SOURCE, ENCODER, ALGORITHM, METRIC, READER])
 def test_valid_descriptors(info):
     assert descriptor_faults(info) == []
 
@@ -55,6 +63,12 @@ def test_valid_descriptors(info):
         (ALGORITHM, "options", {"f": print}),
         (ALGORITHM, "options", {"x": float("nan")}),
         (ALGORITHM, "options", {1: 2}),
+        (READER, "suffixes", ("png",)),
+        (READER, "suffixes", (".PNG",)),
+        (READER, "suffixes", ".png"),
+        (READER, "suffixes", ()),
+        (READER, "role", "My Text"),
+        (READER, "modality", ""),
         (ALGORITHM, "requires", "torch"),
         (ALGORITHM, "requires", ["torch"]),
         (ALGORITHM, "task_kinds", ("clasification",)),
@@ -83,6 +97,9 @@ def test_valid_descriptors(info):
         (ENCODER, "modalities", ("*", "image")),
         (ENCODER, "trainable", "yes"),
         (ENCODER, "argument", None),
+        (ENCODER, "libraries", ("scikit-learn",)),
+        (ALGORITHM, "argument", "two\nlines"),
+        (ALGORITHM, "libraries", "sklearn"),
         (METRIC, "best", float("inf")),
         (METRIC, "best", True),
         (METRIC, "chance", "1/2"),
@@ -126,7 +143,8 @@ def test_mappings_are_sorted_and_read_only(catalogue):
     assert list(catalogue.sources) == ["alpha", "zeta"]
     assert catalogue.domains == ("a-domain", "z-domain")
     assert catalogue.plugins[1].provides == {
-        "sources": 2, "encoders": 2, "algorithms": 1, "metrics": 0, "observers": 0,
+        "sources": 2, "encoders": 2, "algorithms": 1, "metrics": 0, "readers": 0,
+        "observers": 0,
     }  # fmt: skip
     with pytest.raises(TypeError):
         catalogue.sources["x"] = None

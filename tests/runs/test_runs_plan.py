@@ -48,7 +48,9 @@ def test_a_request_narrows_and_widens():
 
 
 def test_all_algorithms_are_those_installed_whatever_the_suite_runs():
-    both = entries(algorithm("mean"), algorithm("slow", suites=("full",)))
+    both = entries(
+        algorithm("mean"), algorithm("slow", suites=("full",)), algorithm("any", argument="a class")
+    )
     for asked, planned in (((), {"mean"}), (("all",), {"mean", "slow"})):
         cells = plan({"algorithms": asked}, algorithms=both)
         assert {label.split("/")[2] for label in cells} == planned

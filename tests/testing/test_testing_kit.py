@@ -13,7 +13,7 @@ from metabench.testing import CHECKS, check_algorithm
 from metabench.testing.names import BALANCED, UNBALANCED
 from metabench_algorithms import plugin
 
-INFOS = {info.name: info for info in plugin.metabench_algorithms()}
+INFOS = {info.name: info for info in plugin.metabench_algorithms() if not info.argument}
 HONEST = ("baseline", "chance", "gp", "maml", "matchingnet-fce", "protonet", "simpleshot")
 
 

@@ -141,7 +141,7 @@ def _draw(points: Sequence[Point], column: str, domain: str | None) -> Plot:
         tips[f"dot-{number}"] = (
             f"{point.name} ({point.policy}): {point.score:.3f}, {point.cost:,.3g} {unit}"
         )
-    _label(axes, front, width, height)
+    _label(axes, front, points, width, height)
     where = "over all domains" if domain is None else f"on {domain}"
     kinds = sorted({point.policy for point in points})
     shapes = {"trainable": "circles: trainable encoder", "frozen": "squares: frozen",
@@ -160,28 +160,30 @@ def _draw(points: Sequence[Point], column: str, domain: str | None) -> Plot:
     )
 
 
-def _label(axes: Axes, front: Sequence[Point], width: float, height: float) -> None:
+def _label(
+    axes: Axes, front: Sequence[Point], points: Sequence[Point], width: float, height: float
+) -> None:
     """Name the front's points where there is room, those first that gain most on the one before."""
     low, high = axes.get_ylim()
     left, right = axes.get_xlim()
     before = [_WORST, *(point.score for point in front)]
     gains = {id(point): point.score - last for point, last in zip(front, before, strict=False)}
     shown = sorted((p for p in front if p.score >= _WORST), key=lambda p: -gains[id(p)])
-    places = [
-        (
-            math.log(point.cost / left) / math.log(right / left) * width,
-            (point.score - low) / (high - low) * height,
-        )
-        for point in shown
-    ]
+
+    def place_of(point: Point) -> tuple[float, float]:
+        across = math.log(point.cost / left) / math.log(right / left)
+        return across * width, (max(point.score, _WORST) - low) / (high - low) * height
+
+    places = [place_of(point) for point in shown]
+    dots = [place_of(point) for point in points if point not in front]
     names = [shortened(point.name, 22) for point in shown]
     corners = sorted(places)
     steps = [corner for (_, y), (x, to_y) in pairwise(corners) for corner in ((x, y), (x, to_y))]
     steps = [*corners[:1], *steps, *((width, y) for _, y in corners[-1:])]
-    free = free_places(places, names, width, height, steps)
+    free = free_places(places, names, width, height, steps=steps, dots=dots)
     for name, place in zip(names, free, strict=True):
         if place is not None:
             axes.text(
                 place[0] / width, place[1] / height, name, transform=axes.transAxes,
-                ha="left", va="center_baseline", fontsize=10.5, color=INK,
+                ha="left", va="center_baseline", fontsize=10.5, color=INK, zorder=5,
             )  # fmt: skip

@@ -23,8 +23,9 @@ from metabench.site.plots.plot import (
 )
 
 if TYPE_CHECKING:
+    from metabench.leaderboard.standing import BlockKey
     from metabench.leaderboard.statistics import FloatArray
-    from metabench.leaderboard.tables import BlockKey, Entry, Tables
+    from metabench.leaderboard.tables import Entry, Tables
 
 GROUP = "How hard the episodes are"
 

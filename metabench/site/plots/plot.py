@@ -121,7 +121,9 @@ def free_places(
     names: Sequence[str],
     width: float,
     height: float,
+    *,
     steps: Sequence[tuple[float, float]] = (),
+    dots: Sequence[tuple[float, float]] = (),
 ) -> list[tuple[float, float] | None]:
     """Find room for the names of points, the first ones first.
 
@@ -131,6 +133,7 @@ def free_places(
         width: Of the room.
         height: Of the room.
         steps: Corners of a line that no name may cross.
+        dots: Other points, of which a name covers as few as it can.
 
     Returns:
         For each the left and the middle of its text, or ``None`` where there is no room.
@@ -146,18 +149,18 @@ def free_places(
             (x + 5, y - 11), (x - 7 - wide, y), (x - wide - 3, y - 11), (x - wide / 2, y - 13),
         ]  # fmt: skip
         boxes = [(left, up - 6, left + wide, up + 6) for left, up in choices]
-        place = next(
-            (
-                number
-                for number, box in enumerate(boxes)
-                if box[0] >= 0 and box[2] <= width and box[1] >= 0 and box[3] <= height
-                and not any(_meet(box, other) for other in taken)
-            ),
-            None,
-        )  # fmt: skip
-        found.append(None if place is None else choices[place])
-        if place is not None:
-            taken.append(boxes[place])
+        free = [
+            (sum(_meet(box, (x - 3, y - 3, x + 3, y + 3)) for x, y in dots), number)
+            for number, box in enumerate(boxes)
+            if box[0] >= 0 and box[2] <= width and box[1] >= 0 and box[3] <= height
+            and not any(_meet(box, other) for other in taken)
+        ]  # fmt: skip
+        if not free:
+            found.append(None)
+            continue
+        _, place = min(free)
+        found.append(choices[place])
+        taken.append(boxes[place])
     return found
 
 

@@ -111,11 +111,7 @@ def _draw(policy: str, rows: Sequence[OverallRow]) -> Plot:
                 solid_capstyle="butt", clip_on=False,
                 transform=axes.get_yaxis_transform(),
             )  # fmt: skip
-    ties = (
-        "Bars on the right join learners whose mean ranks do not differ significantly."
-        if lanes
-        else ""
-    )
+    ties = "Bars on the right join learners that the sources cannot tell apart." if lanes else ""
     intervals = ", with 95 % intervals" if shown else ""
     return Plot(
         name=f"critical-difference-{policy}",

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from metabench.leaderboard.row import Row
-    from metabench.leaderboard.tables import BlockKey, Tables
+    from metabench.leaderboard.standing import BlockKey
+    from metabench.leaderboard.tables import Tables
 
 GROUP = "Score against shots"
 

@@ -490,6 +490,14 @@ const metabench = (() => {
       const here = `index.html#row=${encodeURIComponent(identity)}`;
       cell.append(element("a", { class: "permalink", href: here, "aria-label": `Link to this row, ${name}` }, "#"));
       if (!this.grouped) cell.append(element("span", { class: "second always" }, this.value("encoder_policy", row)));
+      if (!known(this.value("rank", row))) cell.append(element("span", { class: "second" }, this.lacking(row)));
+    }
+
+    // Where the column of the coverage is hidden: why a learner has no rank.
+    lacking(row) {
+      const [ok, applicable] = [this.value("cells_ok", row), this.value("cells_applicable", row)];
+      const cells = ok < applicable ? [`${ok} of ${applicable} cells`] : [];
+      return [...cells, ...this.missing(row)].join(", ");
     }
 
     marks(cell, row) {
@@ -503,10 +511,13 @@ const metabench = (() => {
       }
     }
 
-    sayMissing(cell, row) {
+    missing(row) {
       const kinds = [["blocks_not_run", "blocks not run"], ["cells_unavailable", "cells unavailable"]];
-      const found = kinds.filter(([key]) => this.value(key, row));
-      const text = found.map(([key, words]) => `${this.value(key, row)} ${words}`).join(", ");
+      return kinds.filter(([key]) => this.value(key, row)).map(([key, words]) => `${this.value(key, row)} ${words}`);
+    }
+
+    sayMissing(cell, row) {
+      const text = this.missing(row).join(", ");
       if (text) cell.append(element("span", { class: "second always lacking" }, text));
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from metabench.hookspecs import AlgorithmInfo, hookimpl
 from metabench_algorithms.classical.entries import CLASSICAL
 from metabench_algorithms.closed_form.entries import CLOSED_FORM
+from metabench_algorithms.estimators.entries import ESTIMATORS
 from metabench_algorithms.gradient.entries import GRADIENT
 from metabench_algorithms.memory.entries import MEMORY
 from metabench_algorithms.metric.entries import METRIC
@@ -24,3 +25,4 @@ def metabench_algorithms() -> Iterator[AlgorithmInfo]:
     yield from TRANSFER
     yield from TRANSDUCTIVE
     yield from MEMORY
+    yield from ESTIMATORS

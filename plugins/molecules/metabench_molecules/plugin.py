@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from metabench.hookspecs import EncoderInfo, TaskSourceInfo, hookimpl
+from metabench.hookspecs import EncoderInfo, ReaderInfo, TaskSourceInfo, hookimpl
 from metabench_molecules import files
 
-__all__ = ["metabench_encoders", "metabench_task_sources"]
+__all__ = ["metabench_encoders", "metabench_readers", "metabench_task_sources"]
 
 SOURCES = "metabench_molecules.sources"
 ENCODERS = "metabench_molecules.encoders"
@@ -160,4 +160,18 @@ def metabench_encoders() -> Iterator[EncoderInfo]:
         modalities=("molecule",),
         trainable=False,
         suites=("full",),
+    )
+
+
+@hookimpl
+def metabench_readers() -> Iterator[ReaderInfo]:
+    """Yield how users' own items are read."""
+    yield ReaderInfo(
+        name="smiles",
+        summary="SMILES of a table, cleaned by RDKit",
+        target="metabench_molecules.reader:SmilesReader",
+        domain="molecules",
+        modality="molecule",
+        role="smiles",
+        requires=_RDKIT,
     )

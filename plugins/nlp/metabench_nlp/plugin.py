@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from metabench.hookspecs import EncoderInfo, TaskSourceInfo, hookimpl
+from metabench.hookspecs import EncoderInfo, ReaderInfo, TaskSourceInfo, hookimpl
 from metabench_nlp import files, files_by_hand
 
 _EVERY_SUITE = ("quick", "standard", "full")
@@ -189,4 +189,18 @@ def metabench_encoders() -> Iterator[EncoderInfo]:
         citation="after Yih et al. (2013), ACL; Li & Roth (2002), COLING",
         licence="Apache-2.0",
         suites=_EVERY_SUITE,
+    )
+
+
+@hookimpl
+def metabench_readers() -> Iterator[ReaderInfo]:
+    """Yield how users' own items are read."""
+    yield ReaderInfo(
+        name="texts",
+        summary="texts of a table, or a file each",
+        target="metabench_nlp.reader:TextReader",
+        domain="nlp",
+        modality="text",
+        suffixes=(".txt",),
+        role="text",
     )

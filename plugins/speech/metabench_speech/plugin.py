@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from metabench.hookspecs import EncoderInfo, TaskSourceInfo, hookimpl
+from metabench.hookspecs import EncoderInfo, ReaderInfo, TaskSourceInfo, hookimpl
 from metabench_speech import files
 
-__all__ = ["metabench_encoders", "metabench_task_sources"]
+__all__ = ["metabench_encoders", "metabench_readers", "metabench_task_sources"]
 
 _EVERY_SUITE = ("quick", "standard", "full")
 _DECODING = ("soundfile", "torchaudio")
@@ -186,4 +186,18 @@ def metabench_encoders() -> Iterator[EncoderInfo]:
         citation="Wolf et al. (2020), EMNLP demonstrations",
         argument="model id, id@revision or folder",
         requires=("transformers",),
+    )
+
+
+@hookimpl
+def metabench_readers() -> Iterator[ReaderInfo]:
+    """Yield how users' own items are read."""
+    yield ReaderInfo(
+        name="recordings",
+        summary="sound files of any rate, made mono at 16 kHz",
+        target="metabench_speech.reader:AudioReader",
+        domain="speech",
+        modality="audio",
+        suffixes=(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
+        requires=_DECODING,
     )

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from metabench.hookspecs import DataFile, EncoderInfo, TaskSourceInfo, hookimpl
+from metabench.hookspecs import DataFile, EncoderInfo, ReaderInfo, TaskSourceInfo, hookimpl
 
-__all__ = ["metabench_encoders", "metabench_task_sources"]
+__all__ = ["metabench_encoders", "metabench_readers", "metabench_task_sources"]
 
 SOURCES = "metabench_vision.sources"
 ENCODERS = "metabench_vision.encoders"
@@ -199,4 +199,18 @@ def metabench_encoders() -> Iterator[EncoderInfo]:
         trainable=False,
         argument="model id or path",
         requires=("transformers",),
+    )
+
+
+@hookimpl
+def metabench_readers() -> Iterator[ReaderInfo]:
+    """Yield how users' own items are read."""
+    yield ReaderInfo(
+        name="images",
+        summary="image files, resized to 84 x 84 RGB",
+        target="metabench_vision.reader:ImageReader",
+        domain="vision",
+        modality="image",
+        suffixes=(".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"),
+        requires=("PIL",),
     )

@@ -10,7 +10,7 @@ from torch import nn
 from metabench.learners.contracts import Encoder, Query, Support, TaskSpec, build_hyperparameters
 from metabench_algorithms import plugin
 
-INFOS = {info.name: info for info in plugin.metabench_algorithms()}
+INFOS = {info.name: info for info in plugin.metabench_algorithms() if not info.argument}
 ON_EMBEDDINGS = sorted(name for name, info in INFOS.items() if not info.adapts_encoder)
 GRADIENT = ("anil", "fomaml", "maml")
 REGRESSION = sorted(name for name, info in INFOS.items() if "regression" in info.task_kinds)

@@ -1,0 +1,1 @@
+"""Estimators of scikit-learn, and of whoever follows its interface."""

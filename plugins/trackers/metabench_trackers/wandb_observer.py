@@ -1,0 +1,31 @@
+"""Weights & Biases, switched on by ``METABENCH_WANDB``; without it nothing is imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metabench.hookspecs import hookimpl
+from metabench_trackers.observing import Observer
+
+if TYPE_CHECKING:
+    from metabench.runs.record import Record
+
+OBSERVER = Observer("METABENCH_WANDB", "wandb", "metabench_trackers.wandb_tracker:WandbTracker")
+
+
+@hookimpl
+def metabench_run_started(cells: int, store: str) -> None:
+    """Begin a run in Weights & Biases."""
+    OBSERVER.started(cells, store)
+
+
+@hookimpl
+def metabench_cell_finished(record: Record) -> None:
+    """Log a cell."""
+    OBSERVER.finished_cell(record)
+
+
+@hookimpl
+def metabench_run_finished(tables: tuple[str, ...]) -> None:
+    """Log the tables and end the run."""
+    OBSERVER.finished(tables)

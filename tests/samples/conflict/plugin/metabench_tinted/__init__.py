@@ -1,0 +1,1 @@
+"""A sample plugin whose dependency conflicts with what others need."""
