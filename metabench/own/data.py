@@ -104,6 +104,24 @@ class OwnData(BaseModel):
         role, _, name = self.column.partition("=")
         return {role: name for role, name in {**roles, role: name}.items() if name}
 
+    @property
+    def words(self) -> list[str]:
+        """The flags that name these data, for a record: names of files without their folders."""
+        words = []
+        for name, field in OwnData.model_fields.items():
+            value = getattr(self, name)
+            if value == field.get_default(call_default_factory=True):
+                continue
+            if name == "reader_options":
+                words += [w for k, v in value.items() for w in (flag(name), f"{k}={v}")]
+            elif isinstance(value, Path):
+                words += [flag(name), value.name]
+            elif name == "hf_dataset" and Path(value).is_absolute():
+                words += [flag(name), Path(value).name]
+            else:
+                words += [flag(name), shown(value)]
+        return words
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values, for the options of the source."""
         return self.model_dump(mode="json")

@@ -86,6 +86,7 @@ def describe(own: OwnData, catalogue: Catalogue, wanted: Wanted) -> Described:
         "own": own.to_json(),
         "reader": _plain(reader) | {"version": entry.version, "code": _code(reader)},
         "state": rows.digest,
+        "words": own.words,
         "notes": [found, *fitted_notes],
     }
     metric, others = METRICS[kind]

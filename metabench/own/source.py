@@ -28,6 +28,7 @@ def own_data(
     reader: Mapping[str, Any],
     notes: Sequence[str],
     state: str = "",
+    words: Sequence[str] = (),
 ) -> TaskData:
     """Read a user's own data.
 
@@ -37,6 +38,7 @@ def own_data(
         reader: Those of the reader's descriptor.
         notes: What was recognised and decided when the run was planned.
         state: Changes with the data; part of the source's identity in the cache.
+        words: The flags that name the data, for records.
 
     Returns:
         A pool of classes, or of tasks, for each split.
@@ -44,7 +46,7 @@ def own_data(
     Raises:
         MetabenchError: If the data are no more what they were, or nothing can be decoded.
     """
-    del state
+    del state, words
     said = OwnData.model_validate(own)
     info = reader_of(reader)
     rows, _ = read_rows(said, [info])

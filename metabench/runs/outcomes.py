@@ -12,6 +12,7 @@ from typing import Any
 import metabench
 from metabench.atomic import write_text
 from metabench.errors import InapplicableError, MetabenchError, UnavailableError
+from metabench.registry.candidates import CORE
 from metabench.runs.hardware import cores, processor
 from metabench.runs.jobs import JobError, Outcome
 from metabench.runs.record import Failure, Record, Status
@@ -42,10 +43,17 @@ def provenance(task: CellTask, started: datetime, **more: Any) -> dict[str, Any]
         "source": f"{task.source.distribution} {task.source.version}",
         "encoder": f"{task.encoder.distribution} {task.encoder.version}" if task.encoder else "",
         "protocol": task.protocol.model_dump(mode="json"),
+        **_own_data(task),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
         **more,
     }
+
+
+def _own_data(task: CellTask) -> dict[str, list[str]]:
+    """Return the flags that named own data: the core has no other sources."""
+    words = task.source.info.options.get("words") if task.source.distribution == CORE else None
+    return {"own_data": list(words)} if words else {}
 
 
 def unanswered(

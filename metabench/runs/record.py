@@ -165,6 +165,13 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def own_data_words(provenance: Mapping[str, Any]) -> list[str]:
+    """Return the flags that named a user's own data; none if the source is a plugin's."""
+    words = provenance.get("own_data")
+    words = words if isinstance(words, list) else []
+    return [word for word in words if isinstance(word, str) and word.isprintable()]
+
+
 def digest_of(value: Any) -> str:
     """Return the SHA-256 of a value's canonical JSON."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from metabench.registry.catalogue import Catalogue, Entry
 from metabench.runs.parts import code_of, make_part
 from metabench.runs.plan import Draft, first_verdict
 from metabench.runs.protocol import Protocol
-from metabench.runs.record import Record, digest_of
+from metabench.runs.record import Record, digest_of, own_data_words
 from metabench.runs.request import RunRequest
 from metabench.runs.run import carry_out, report_problems
 from metabench.runs.session import LazyExecutor, Session
@@ -110,6 +111,11 @@ def draft_of(record: Record, catalogue: Catalogue) -> Draft:
             its protocol.
     """
     cell = record.cell
+    if (words := own_data_words(record.provenance)) and cell.source not in catalogue.sources:
+        raise UsageError(
+            f"its data are a user's own and not here; where they lie, "
+            f"`metabench run {shlex.join(words)}` carries its cells out again"
+        )
     source = catalogue.source(cell.source)
     learner = _algorithm(record, catalogue)
     encoder = None

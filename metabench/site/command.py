@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from metabench.runs.record import own_data_words
+
 if TYPE_CHECKING:
     from metabench.runs.record import Record
 
@@ -25,7 +27,7 @@ def reproduce(records: Sequence[Record]) -> str:
     record = records[0]
     cell = record.cell
     words = ["metabench", "run", "--suite", suite_of(cell.protocol, cell.way, cell.shot)]
-    words += ["--sources", cell.source]
+    words += own_data_words(record.provenance) or ["--sources", cell.source]
     if cell.encoder != "none":
         words += ["--encoders", cell.encoder]
     words += ["--algorithms", cell.algorithm, "--shots", cell.shot]
