@@ -81,7 +81,11 @@ def _named(tables: Tables, *, encoder: str, algorithm: str, shots: str) -> Entry
         known = {getattr(entry.row, kind) for entry in entries}
         if name and name not in known:
             raise unknown_name(kind, name, known)
-        entries = [entry for entry in entries if not name or getattr(entry.row, kind) == name]
+    entries = [
+        entry
+        for entry in entries
+        if algorithm in {"", entry.row.algorithm} and encoder in {"", entry.row.encoder}
+    ]
     if not entries:
         raise UsageError(f"{algorithm} has no score with {encoder}")
     most = max((entry.row.shot for entry in entries), key=_number)
