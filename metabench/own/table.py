@@ -17,7 +17,7 @@ import pandas as pd
 
 from metabench.errors import UsageError, unknown_name
 from metabench.hookspecs import ReaderInfo
-from metabench.own.data import FILE_ROLE, OwnData, flag
+from metabench.own.data import FILE_ROLE, OwnData, flag, pathname
 from metabench.own.folder import SPLIT_NAMES, inside
 from metabench.own.listing import FolderFiles
 from metabench.own.readers import choose_by_files, choose_by_role, suffix_of
@@ -70,9 +70,11 @@ def read_table(
     assert own.data_table is not None
     path = own.data_table
     if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"{path}: tables are {', '.join(FORMATS)}, not {path.suffix or 'that'}")
+        raise UsageError(
+            f"{pathname(path)}: tables are {', '.join(FORMATS)}, not {path.suffix or 'that'}"
+        )
     if not path.is_file():
-        raise UsageError(f"{path} does not exist")
+        raise UsageError(f"{pathname(path)} does not exist")
     role, column = the_role(own, lambda: _header(path, own.encoding))
     what_is_labelled(own)
     named = list(filter(None, (column, own.label, *own.targets, own.group, own.split_column)))
@@ -230,14 +232,16 @@ def _read(path: Path, columns: list[str], encoding: str) -> dict[str, pd.Series[
     except UnicodeDecodeError as error:
         raise _not_decodable(path, encoding) from error
     except _UNREADABLE as error:
-        raise UsageError(f"{path} cannot be read: {str(error).strip().splitlines()[0]}") from error
+        raise UsageError(
+            f"{pathname(path)} cannot be read: {str(error).strip().splitlines()[0]}"
+        ) from error
 
 
 def _check_columns(path: Path, columns: Sequence[str], encoding: str) -> None:
     known = _header(path, encoding)
     for name in columns:
         if name not in known:
-            raise UsageError(f"{path}: {unknown_name('column', name, known)}")
+            raise UsageError(f"{pathname(path)}: {unknown_name('column', name, known)}")
 
 
 def _text(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -260,9 +264,11 @@ def _header(path: Path, encoding: str) -> list[str]:
     except UnicodeDecodeError as error:
         raise _not_decodable(path, encoding) from error
     except _UNREADABLE as error:
-        raise UsageError(f"{path} cannot be read: {str(error).strip().splitlines()[0]}") from error
+        raise UsageError(
+            f"{pathname(path)} cannot be read: {str(error).strip().splitlines()[0]}"
+        ) from error
     if not header:
-        raise UsageError(f"{path} is empty")
+        raise UsageError(f"{pathname(path)} is empty")
     return header
 
 
@@ -296,15 +302,15 @@ def _read_csv(path: Path, columns: Sequence[str], encoding: str) -> dict[str, pd
     rows = _csv_rows(path, encoding)
     _, header = next(rows)
     if twice := [name for name in columns if header.count(name) > 1]:
-        raise UsageError(f"{path}: the column {twice[0]!r} comes twice")
+        raise UsageError(f"{pathname(path)}: the column {twice[0]!r} comes twice")
     places = [header.index(name) for name in columns]
     values: list[list[str]] = [[] for _ in columns]
     same: dict[str, str] = {}  # equal labels are held once
     for line, row in rows:
         if len(row) != len(header):
             raise UsageError(
-                f"{path}: line {line}: {len(row)} fields for {len(header)} columns; a value that "
-                "holds the separator has to stand in double quotes"
+                f"{pathname(path)}: line {line}: {len(row)} fields for {len(header)} columns; a "
+                "value that holds the separator has to stand in double quotes"
             )
         for column, place in zip(values, places, strict=True):
             value = row[place]
@@ -338,7 +344,7 @@ def _not_decodable(path: Path, encoding: str) -> UsageError:
                 place = f"line {number}, byte {error.start + 1}"
                 break
     return UsageError(
-        f"{path}: {place}: not {encoding.upper()}; say which encoding it is in, such as "
+        f"{pathname(path)}: {place}: not {encoding.upper()}; say which encoding it is in, such as "
         f"{flag('encoding')} cp1252 or {flag('encoding')} latin-1"
     )
 
@@ -351,9 +357,11 @@ def _json_rows(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, Any]]
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
-                raise UsageError(f"{path}: line {number}: not JSON ({error})") from error
+                raise UsageError(f"{pathname(path)}: line {number}: not JSON ({error})") from error
             if not isinstance(row, dict):
-                raise UsageError(f"{path}: line {number}: {type(row).__name__}, and no object")
+                raise UsageError(
+                    f"{pathname(path)}: line {number}: {type(row).__name__}, and no object"
+                )
             yield number, row
 
 
