@@ -71,6 +71,11 @@ def export(
         entry = _named(tables, encoder=pick.encoder, algorithm=pick.algorithm, shots=found.shot)
     record = _of_seed(entry.evidence.records, seed)
     session = _session(opened, record, device, data)
+    if source not in session.catalogue.sources:
+        raise UsageError(
+            f"the source {source} is neither in a plugin nor the own data of the last run on "
+            f"{store}; run with these data again, finished cells are found, and export then"
+        )
     return export_record(out, record, session, entry=entry, expected=expected, report=report)
 
 
