@@ -106,6 +106,8 @@ def write_plugin(
     target = folder if folder is not None else Path(name)
     if target.exists() or target.is_symlink():
         raise UsageError(f"{target} exists already and is left as it is; name another with --out")
+    if blocked := [p for p in target.absolute().parents if p.exists() and not p.is_dir()]:
+        raise UsageError(f"{blocked[0]} is no folder, so {target} cannot be made in it")
     accepted = modality or MODALITY
     origins = _origins(catalogue, accepted) if added == "encoder" else ()
     run = _run_command(names, added, catalogue, accepted)
@@ -167,7 +169,6 @@ def _values(names: Names, kind: Added) -> dict[str, str]:
         "name": names.name,
         "package": names.package,
         "cls": names.cls,
-        "function": f"load_{names.package}",
         "kind": kind,
         "module": _MODULES[kind],
         "summary": summary,
