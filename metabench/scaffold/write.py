@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -123,7 +124,8 @@ def write_plugin(
         path: _filled(template, values) for path, template in _layout(names, added, licence)
     }
     _write(target, contents)
-    commands = (f"pip install -e {target}", f"pytest {target}", run)
+    install = f"pip install -e {shlex.quote(f'{target}[test]')}"
+    commands = (install, f"pytest {shlex.quote(str(target))}", run)
     return Written(target, tuple(sorted(contents)), commands)
 
 

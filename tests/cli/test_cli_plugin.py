@@ -109,7 +109,7 @@ def test_new_says_what_to_type_next(call, site):
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [
         "wrote my-learner (10 files); next:",
-        "  pip install -e my-learner",
+        "  pip install -e 'my-learner[test]'",
         "  pytest my-learner",
         "  metabench run --algorithms my-learner",
     ]

@@ -1,9 +1,11 @@
 """Plugins by strangers, from wheels in a new environment: listed, checked and run."""
 
+import csv
 import json
+import sys
 
 import pytest
-from wheel_cases import run_in
+from wheel_cases import call, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -78,10 +80,28 @@ def test_a_dependency_that_is_missing_costs_its_cells_alone(installed, tmp_path)
     statuses = {r["cell"]["encoder"]: r for r in found["records"]}
     assert statuses["pixels"]["status"] == "ok"
     assert statuses["wavelets"]["status"] == "unavailable"
-    assert "pywt" in statuses["wavelets"]["reason"]
+    assert "pywt" in statuses["wavelets"]["failure"]["reason"]
     assert found["exit_code"] == 0
     (review,) = json_of(installed, "plugin", "check", "wavelets", cwd=tmp_path, **without)
     noted = {r["check"]: r for r in review["remarks"] if r["subject"] == "plugin"}
     assert noted["targets"]["outcome"] == "measured"
     assert "wavelets needs pywt, not installed here" in noted["targets"]["detail"]
     assert review["violations"] == 0
+
+
+def test_a_new_plugin_gets_a_row_as_it_is(installed, tmp_path):
+    """The tutorial, in another environment and without a network."""
+    run_in(installed, "plugin", "new", "brand-new", "--algorithm", cwd=tmp_path)
+    call(sys.executable, "-m", "build", "--wheel", "--no-isolation", tmp_path / "brand-new")
+    (wheel,) = (tmp_path / "brand-new/dist").glob("*.whl")
+    python = installed / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--no-deps")
+    call(*pip, "--force-reinstall", wheel)
+    run_in(
+        installed, "run", "--sources", "digits", "--algorithms", "brand-new,chance", "--shots", "1",
+        "--encoders", "pixels", "--episodes", "20", "--jobs", "1", cwd=tmp_path,
+    )  # fmt: skip
+    with (tmp_path / "results/leaderboards/vision.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["algorithm"]: row for row in csv.DictReader(file)}
+    assert (rows["brand-new"]["status"], rows["brand-new"]["plugin"]) == ("ok", "brand-new")
+    assert float(rows["brand-new"]["mean"]) > float(rows["chance"]["mean"])

@@ -49,7 +49,7 @@ def test_a_distribution_is_complete(tmp_path, kind):
     steps = workflow["jobs"]["test"]["steps"]
     assert {"run": "metabench plugin check near-mean"} in steps
     assert steps[1]["with"]["python-version"] == "${{ matrix.python }}"
-    assert written.commands[0] == f"pip install -e {tmp_path / 'made'}"
+    assert written.commands[0] == f"pip install -e '{tmp_path / 'made'}[test]'"
 
 
 @pytest.mark.parametrize("kind", KINDS)
