@@ -68,6 +68,11 @@ def _metric(info: Any) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _reader(info: Any) -> tuple[str, ...]:
+    role = f"`--{info.role}`" if info.role else ""
+    return f"`{info.name}`", info.summary, info.modality, " ".join(info.suffixes), role
+
+
 KINDS: Mapping[str, tuple[Sequence[str], Cells, Callable[[Any], str] | None]] = {
     "sources": (
         ("source", "what it is", "task kind", "data", "metrics", "licence"),
@@ -83,5 +88,6 @@ KINDS: Mapping[str, tuple[Sequence[str], Cells, Callable[[Any], str] | None]] = 
         None,
     ),
     "metrics": (("metric", "what it is", "task kinds", "chance", "best"), _metric, None),
+    "readers": (("reader", "what it reads", "modality", "files", "column"), _reader, None),
 }  # fmt: skip
 """Heads, cells and grouping of each kind."""
