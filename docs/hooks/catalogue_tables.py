@@ -39,10 +39,9 @@ def _cell(text: str) -> str:
 
 def _source(info: Any) -> tuple[str, ...]:
     data = "files" if info.files else "synthetic" if info.synthetic else "embedded"
-    suites = ", ".join(info.suites)
     metric = ", ".join((info.metric, *info.other_metrics))
     return (
-        f"`{info.name}`", info.summary, info.task_kind, data, metric, suites, info.licence,
+        f"`{info.name}`", info.summary, info.task_kind, data, metric, info.licence,
     )  # fmt: skip
 
 
@@ -69,9 +68,14 @@ def _metric(info: Any) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _reader(info: Any) -> tuple[str, ...]:
+    role = f"`--{info.role}`" if info.role else ""
+    return f"`{info.name}`", info.summary, info.modality, " ".join(info.suffixes), role
+
+
 KINDS: Mapping[str, tuple[Sequence[str], Cells, Callable[[Any], str] | None]] = {
     "sources": (
-        ("source", "what it is", "task kind", "data", "metrics", "suites", "licence"),
+        ("source", "what it is", "task kind", "data", "metrics", "licence"),
         _source,
         lambda info: info.domain,
     ),
@@ -84,5 +88,6 @@ KINDS: Mapping[str, tuple[Sequence[str], Cells, Callable[[Any], str] | None]] = 
         None,
     ),
     "metrics": (("metric", "what it is", "task kinds", "chance", "best"), _metric, None),
+    "readers": (("reader", "what it reads", "modality", "files", "column"), _reader, None),
 }  # fmt: skip
 """Heads, cells and grouping of each kind."""

@@ -30,7 +30,7 @@ def plugin() -> None:
 @click.option("--modality", metavar="NAME", help="Of an encoder or source.  [default: image]")
 @click.option("--out", type=click.Path(path_type=Path), help="The new folder.  [default: ./NAME]")
 @click.option(
-    "--licence", type=click.Choice(LICENCES, case_sensitive=False), default=LICENCES[0],
+    "--licence", type=click.Choice(LICENCES), default=LICENCES[0],
     show_default=True, help="The licence of your code.",
 )  # fmt: skip
 def new(

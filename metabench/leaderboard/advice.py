@@ -94,7 +94,9 @@ def _ties(found: Recommendation, pick: Candidate) -> str:
     others = [one.label for one in found.tied if one != pick]
     cost = _cost(pick)
     if not others:
-        return f"Ties     none of the other {found.compared - 1} comes as near; {cost}"
+        rest = found.compared - 1
+        none = f"none of the other {rest} comes" if rest > 1 else "the only other does not come"
+        return f"Ties     {none} as near; {cost}"
     named = ", ".join(others[:MOST_NAMES])
     more = f" and {len(others) - MOST_NAMES} more" if len(others) > MOST_NAMES else ""
     text = f"Ties     {len(others)} of {found.compared - 1} cannot be told apart: {named}{more}; "
@@ -104,9 +106,7 @@ def _ties(found: Recommendation, pick: Candidate) -> str:
             f"{text}picked as the cheapest within one standard error of the best mean "
             f"({found.leader.label}, {behind} ahead): {cost}"
         )
-    return (
-        f"{text}picked for the best mean, nothing within its standard error being cheaper: {cost}"
-    )
+    return f"{text}picked for the best mean, nothing within its standard error is cheaper: {cost}"
 
 
 def _cost(pick: Candidate) -> str:

@@ -132,6 +132,12 @@ def flag(field: str) -> str:
     return f"--{field.replace('_', '-')}"
 
 
+def pathname(path: Path) -> str:
+    """Return a path for a message: from the current folder, where it lies there."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
 def shown(value: object) -> str:
     """Return a value as it is typed."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

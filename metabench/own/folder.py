@@ -10,7 +10,7 @@ import numpy as np
 
 from metabench.errors import UsageError
 from metabench.hookspecs import ReaderInfo
-from metabench.own.data import OwnData
+from metabench.own.data import OwnData, pathname
 from metabench.own.listing import Listing, files_of, list_files
 from metabench.own.readers import choose_by_files, suffix_of
 from metabench.own.rows import Rows, counted, listed, settle_similar
@@ -44,16 +44,16 @@ def read_folder(own: OwnData, readers: Sequence[ReaderInfo]) -> tuple[Rows, Read
     listing = list_files(own.data_folder)
     if not listing.names:
         raise UsageError(
-            f"{own.data_folder} is empty; put the files of each class into a folder of their own, "
-            f"{own.place}/CLASS/FILE"
+            f"{pathname(own.data_folder)} is empty; put the files of each class into a folder of "
+            f"their own, {own.place}/CLASS/FILE"
         )
     parts = [name.split("/") for name in listing.names]
     depth = _depth(parts)
     inside = [n for n, split in enumerate(parts) if len(split) > depth + 1]
     if not inside:
         raise UsageError(
-            f"{own.data_folder} holds {counted(len(parts), 'file')} and no folder of files; put "
-            f"the files of each class into a folder of their own, {own.place}/CLASS/FILE"
+            f"{pathname(own.data_folder)} holds {counted(len(parts), 'file')} and no folder of "
+            f"files; put the files of each class into a folder of their own, {own.place}/CLASS/FILE"
         )
     counts = Counter(suffix_of(listing.names[n]) for n in inside)
     reader = choose_by_files(own, counts, readers)
@@ -71,14 +71,16 @@ def read_folder(own: OwnData, readers: Sequence[ReaderInfo]) -> tuple[Rows, Read
 def _depth(parts: Sequence[Sequence[str]]) -> int:
     """How many folders lie above those of the classes: one for a packed folder, one for splits."""
     depth = 0
-    while len({split[depth] for split in parts if len(split) > depth + 2}) == 1 and all(
-        len(split) > depth + 2
-        for split in parts  # a folder around everything, as in an archive
-    ):
-        depth += 1
-    tops = {split[depth].lower() for split in parts if len(split) > depth + 1}
-    nested = all(len(split) > depth + 2 for split in parts if len(split) > depth + 1)
-    return depth + 1 if tops and tops <= SPLIT_NAMES.keys() and nested else depth
+    while True:
+        tops = {split[depth].lower() for split in parts if len(split) > depth + 1}
+        nested = all(len(split) > depth + 2 for split in parts if len(split) > depth + 1)
+        if not tops or not nested:
+            return depth
+        if tops <= SPLIT_NAMES.keys():
+            return depth + 1
+        if len(tops) > 1:
+            return depth
+        depth += 1  # a folder around everything, as in an archive
 
 
 def _rows(own: OwnData, listing: Listing, parts: Sequence[Sequence[str]], depth: int) -> Rows:
@@ -143,7 +145,7 @@ def inside(folder: Path, written: str, place: str) -> Path:
     path = folder / written
     if not path.resolve().is_relative_to(folder.resolve()):
         raise UsageError(
-            f"{place}: {written!r} leads out of {folder}; copy the file into the folder, and write "
-            "its path from there"
+            f"{place}: {written!r} leads out of {pathname(folder)}; copy the file into it, "
+            "and write the path from there"
         )
     return path

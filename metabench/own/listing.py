@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import overload
 
 from metabench.errors import UsageError
+from metabench.own.data import pathname
 from metabench.tasks.files import DAMAGE, checked_members
 
 JUNK = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
@@ -51,9 +52,9 @@ def list_files(root: Path) -> Listing:
     elif root.suffix.lower() == ".zip" and root.is_file():
         found = sorted(_members(root))
     elif root.exists():
-        raise UsageError(f"{root} is neither a folder nor a .zip")
+        raise UsageError(f"{pathname(root)} is neither a folder nor a .zip")
     else:
-        raise UsageError(f"{root} does not exist{_nearby(root)}")
+        raise UsageError(f"{pathname(root)} does not exist{_nearby(root)}")
     sha = hashlib.sha256()
     for name, size, time in found:
         sha.update(f"{name}\0{size}\0{time}\0".encode(errors="surrogateescape"))
@@ -66,7 +67,7 @@ def _nearby(path: Path) -> str:
     inside = path.parent
     names = [entry.name for entry in inside.iterdir()] if inside.is_dir() else []
     near = difflib.get_close_matches(path.name, names, n=1)
-    return f"; did you mean {inside / near[0]}?" if near else ""
+    return f"; did you mean {pathname(inside / near[0])}?" if near else ""
 
 
 def _is_junk(name: str) -> bool:
@@ -91,7 +92,7 @@ def _walk(root: Path, real: Path) -> Iterator[tuple[str, int, int]]:
                     status = entry.stat()
                     count += 1
                     if count > MAX_FILES:
-                        raise UsageError(f"{root} holds more than {MAX_FILES} files")
+                        raise UsageError(f"{pathname(root)} holds more than {MAX_FILES} files")
                     yield name, status.st_size, status.st_mtime_ns
 
 
@@ -99,8 +100,8 @@ def _check_link(root: Path, real: Path, name: str) -> None:
     target = (root / name).resolve()
     if not target.is_relative_to(real):
         raise UsageError(
-            f"{root / name} is a link that leads out of the folder, to {target}; copy what it "
-            "stands for into the folder, or remove it"
+            f"{pathname(root / name)} is a link that leads out of the folder, to {target}; "
+            "copy what it stands for into the folder, or remove it"
         )
 
 
@@ -109,7 +110,7 @@ def _members(archive: Path) -> Iterator[tuple[str, int, int]]:
         with zipfile.ZipFile(archive) as opened:
             members = checked_members(opened, archive, remedy="pack the folder again")
     except DAMAGE as error:
-        raise UsageError(f"{archive} is not a complete zip archive ({error})") from error
+        raise UsageError(f"{pathname(archive)} is not a complete zip archive ({error})") from error
     for info in members:
         if not any(map(_is_junk, info.filename.split("/"))):
             yield info.filename, info.file_size, info.CRC

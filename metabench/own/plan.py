@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from metabench.errors import UsageError
-from metabench.own.data import OwnData
+from metabench.own.data import OwnData, pathname
 from metabench.own.rows import IntArray, Rows, counted, listed
 from metabench.own.splits import Splits, read_split_file, split_as_said, split_by_name
 
@@ -162,7 +162,7 @@ def _plan_tasks(own: OwnData, rows: Rows) -> Plan:
 def _splits(own: OwnData, rows: Rows, names: Sequence[str], what: str) -> tuple[Splits, str]:
     if own.split_file is not None:
         said = read_split_file(own.split_file, rows.targets or rows.names)
-        splits = split_as_said(said, names, str(own.split_file))
+        splits = split_as_said(said, names, pathname(own.split_file))
         how = f"as {own.split_file.name} says"
     elif rows.splits is not None:
         splits = split_as_said(dict(sorted(rows.splits.items())), names, own.place)

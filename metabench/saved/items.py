@@ -19,6 +19,8 @@ from metabench.registry.targets import missing_modules, resolve_target
 from metabench.saved.config import CONFIG, SavedConfig, SavedReader
 from metabench.tasks.reading import Item, ItemReader, ReadItems
 
+SHOWN = 60
+"""Characters of an item that an error shows."""
 MOST_FAULTS = 3
 """Bad items that an error names; the others are counted."""
 
@@ -178,6 +180,8 @@ def _told(items: Sequence[Item], read: ReadItems, what: str) -> str:
 
 
 def _short(item: Any) -> str:
-    text = repr(str(item)) if isinstance(item, str | Path) else type(item).__name__
-    most = 60
-    return text if len(text) <= most else f"{text[:most]}..."
+    """Name an item; of a long path both ends are kept."""
+    if not isinstance(item, str | Path):
+        return type(item).__name__
+    text = str(item)
+    return repr(text if len(text) <= SHOWN else f"{text[: SHOWN // 3]}...{text[-SHOWN // 2 :]}")

@@ -71,6 +71,11 @@ def export(
         entry = _named(tables, encoder=pick.encoder, algorithm=pick.algorithm, shots=found.shot)
     record = _of_seed(entry.evidence.records, seed)
     session = _session(opened, record, device, data)
+    if source not in session.catalogue.sources:
+        raise UsageError(
+            f"the source {source} is neither in a plugin nor the own data of the last run on "
+            f"{store}; run with these data again, finished cells are found, and export then"
+        )
     return export_record(out, record, session, entry=entry, expected=expected, report=report)
 
 
@@ -81,7 +86,11 @@ def _named(tables: Tables, *, encoder: str, algorithm: str, shots: str) -> Entry
         known = {getattr(entry.row, kind) for entry in entries}
         if name and name not in known:
             raise unknown_name(kind, name, known)
-        entries = [entry for entry in entries if not name or getattr(entry.row, kind) == name]
+    entries = [
+        entry
+        for entry in entries
+        if algorithm in {"", entry.row.algorithm} and encoder in {"", entry.row.encoder}
+    ]
     if not entries:
         raise UsageError(f"{algorithm} has no score with {encoder}")
     most = max((entry.row.shot for entry in entries), key=_number)

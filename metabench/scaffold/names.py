@@ -16,7 +16,7 @@ from metabench.registry.catalogue import Catalogue
 Added = Literal["algorithm", "encoder", "source"]
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-LONGEST = 40
+LONGEST = 30
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -106,6 +107,8 @@ def write_plugin(
     target = folder if folder is not None else Path(name)
     if target.exists() or target.is_symlink():
         raise UsageError(f"{target} exists already and is left as it is; name another with --out")
+    if blocked := [p for p in target.absolute().parents if p.exists() and not p.is_dir()]:
+        raise UsageError(f"{blocked[0]} is no folder, so {target} cannot be made in it")
     accepted = modality or MODALITY
     origins = _origins(catalogue, accepted) if added == "encoder" else ()
     run = _run_command(names, added, catalogue, accepted)
@@ -121,7 +124,8 @@ def write_plugin(
         path: _filled(template, values) for path, template in _layout(names, added, licence)
     }
     _write(target, contents)
-    commands = (f"pip install -e {target}", f"pytest {target}", run)
+    install = f"pip install -e {shlex.quote(f'{target}[test]')}"
+    commands = (install, f"pytest {shlex.quote(str(target))}", run)
     return Written(target, tuple(sorted(contents)), commands)
 
 
@@ -167,7 +171,6 @@ def _values(names: Names, kind: Added) -> dict[str, str]:
         "name": names.name,
         "package": names.package,
         "cls": names.cls,
-        "function": f"load_{names.package}",
         "kind": kind,
         "module": _MODULES[kind],
         "summary": summary,

@@ -19,7 +19,6 @@ class ConformanceItem(pytest.Item):
     def __init__(self, *, case: Case, **options: Any) -> None:
         super().__init__(**options)
         self.case = case
-        self._nodeid = f"metabench::{case.plugin}::{case}"
         self.add_marker(MARKER)
 
     def runtest(self) -> None:
@@ -51,4 +50,5 @@ def conformance_items(session: pytest.Session, name: str) -> Iterator[pytest.Ite
     except UsageError as error:
         raise pytest.UsageError(f"--metabench-plugin: {error}") from error
     for case in cases:
-        yield ConformanceItem.from_parent(session, name=str(case), case=case)
+        nodeid = f"metabench::{case.plugin}::{case}"
+        yield ConformanceItem.from_parent(session, name=str(case), nodeid=nodeid, case=case)

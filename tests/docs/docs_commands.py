@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -68,13 +69,13 @@ def parse(arguments):
 
 
 def look_up(name, arguments):
-    """Check a command that is not metabench's as far as that can be done without it."""
+    """Check a command that is not metabench's as far as that can be done; return what it prints."""
     known = {
         "pip": _pip, "pytest": _pytest, "python": _python, "mkdocs": _mkdocs, "ruff": _tool,
         "mypy": _tool, "cd": _cd, "mkdir": _mkdir, "export": _export,
     }  # fmt: skip
     assert name in known, f"{name}: tests/docs/docs_commands.py does not know how to check it"
-    known[name](name, arguments)
+    return known[name](name, arguments) or ""
 
 
 def _pip(_, arguments):
@@ -83,40 +84,52 @@ def _pip(_, arguments):
     for word in rest:
         if word == "-r":
             assert (ROOT / next(rest)).is_file()
-        elif word == "-e":
-            assert (ROOT / next(rest) / "pyproject.toml").is_file()
-        elif word == ".":
-            install_here()
-        else:
-            _known_requirement(word)
+            continue
+        if word == "-e":
+            word = next(rest)  # noqa: PLW2901 - an editable install is an install
+        folder, _, extras = word.rstrip("]").partition("[")
+        if Path(folder, "pyproject.toml").is_file():
+            install(Path(folder))
+        elif folder.startswith(METABENCH):
+            _has_extras(ROOT if folder == METABENCH else ROOT / _plugin(folder), extras)
 
 
-def _known_requirement(text):
-    name, _, extras = text.rstrip("]").partition("[")
-    folder = ROOT / name.replace("metabench-", "plugins/") if name != METABENCH else ROOT
-    if not name.startswith(METABENCH):
-        return
+def _plugin(distribution):
+    return distribution.replace("metabench-", "plugins/")
+
+
+def _has_extras(folder, extras):
     project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
-    assert project["name"] == name
     for extra in filter(None, extras.split(",")):
-        assert extra in project["optional-dependencies"], f"{name} has no extra {extra!r}"
+        assert extra in project["optional-dependencies"], f"{folder.name} has no extra {extra!r}"
 
 
-def install_here():
-    """Make the plugin in the current folder known, as ``pip install .`` would."""
-    project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]
+def install(folder):
+    """Make the plugin in a folder known, as ``pip install`` would."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
     name = project.get("name", "plugin-of-the-page")
-    folder = Path(f"{name.replace('-', '_')}-1.0.dist-info")
-    folder.mkdir()
     version = project.get("version", "0.1.0")
-    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    lines = ["[metabench]"]
-    lines += [f"{key} = {value}" for key, value in project["entry-points"]["metabench"].items()]
-    (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    metadata = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    metadata.mkdir()
+    lines = ["Metadata-Version: 2.4", f"Name: {name}", f"Version: {version}"]
+    lines += [f"License-Expression: {project['license']}"] if "license" in project else []
+    lines += [f"Requires-Dist: {one}" for one in project.get("dependencies", ())]
+    (metadata / "METADATA").write_text("\n".join(lines) + "\n")
+    points = project["entry-points"]["metabench"].items()
+    lines = ["[metabench]", *(f"{key} = {value}" for key, value in points)]
+    (metadata / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    sys.path.insert(0, str(folder.resolve()))
+    before = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder.resolve()), before]))
     importlib.invalidate_caches()
 
 
 def _pytest(_, arguments):
+    if any(Path(word).is_dir() for word in arguments):  # a plugin that the page has made
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
     configured = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"]
     markers = {line.split(":")[0] for line in configured["ini_options"]["markers"]}
     rest = iter(arguments)
@@ -126,7 +139,8 @@ def _pytest(_, arguments):
         elif word == "-n":
             int(next(rest))
         elif not word.startswith("-"):
-            assert Path(word).exists() or (ROOT / word).exists(), word
+            assert (ROOT / word).exists(), word
+    return ""
 
 
 def _python(_, arguments):

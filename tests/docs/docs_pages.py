@@ -69,8 +69,7 @@ class Page:
     def _command(self, block, step, variables, command):
         name, *arguments = command
         if name != METABENCH:
-            look_up(name, arguments)
-            return ""
+            return look_up(name, arguments)
         with environment(variables):
             code, printed = (parse if "parse" in block.marks else carry_out)(arguments)
         where = f"{block.page}:{step.line}: {step.command}"

@@ -67,8 +67,9 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(work)
     monkeypatch.syspath_prepend(str(work))
     modules = set(sys.modules)
-    before = dict(os.environ)
+    before, path = dict(os.environ), list(sys.path)
     yield work
+    sys.path[:] = path
     os.environ.clear()
     os.environ.update(before)
     for name in set(sys.modules) - modules:

@@ -1,56 +1,9 @@
 """Wheels work without the checkout, and a stranger's plugin is as good as ours."""
 
 import csv
-import os
-import subprocess
-import sys
-import sysconfig
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-DISTRIBUTIONS = (
-    ROOT,
-    ROOT / "plugins/algorithms",
-    ROOT / "plugins/control",
-    ROOT / "plugins/molecules",
-    ROOT / "plugins/nlp",
-    ROOT / "plugins/speech",
-    ROOT / "plugins/trackers",
-    ROOT / "plugins/vision",
-    ROOT / "tests/samples/toy",
-)
-
-
-def call(*command, **options):
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """A new environment with every wheel; third-party dependencies are borrowed from this one."""
-    folder = tmp_path_factory.mktemp("wheels")
-    for project in DISTRIBUTIONS:
-        build = (sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder)
-        call(*build, project)
-    environment = folder / "venv"
-    call(sys.executable, "-m", "venv", "--without-pip", environment)
-    python = environment / "bin" / "python"
-    site = next(environment.glob("lib/python*/site-packages"))
-    # A path in a .pth file lends modules, not the editable installs of the checkout.
-    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    wheels = sorted(folder.glob("*.whl"))
-    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--no-deps")
-    call(*pip, "--ignore-installed", *wheels)
-    return environment
-
-
-def run_in(environment, *arguments, cwd):
-    variables = {k: v for k, v in os.environ.items() if not k.startswith(("METABENCH", "PYTHON"))}
-    return call(environment / "bin" / "metabench", *arguments, cwd=cwd, env=variables)
+from wheel_cases import call, run_in
 
 
 @pytest.mark.slow

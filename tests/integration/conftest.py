@@ -1,0 +1,3 @@
+from wheel_cases import installed
+
+__all__ = ["installed"]

@@ -1,0 +1,81 @@
+"""A user's own table: the answer at the end of the run, and its learner in another process."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+RUN = (
+    "run", "--data-table", "wishes.csv", "--text", "wish", "--label", "intent", "--shots", "1,3",
+    "--queries", "5", "--episodes", "20", "--encoders", "hashed-ngrams", "--jobs", "1",
+    "--algorithms", "chance,simpleshot,nearest-neighbour,bd-cspn",
+)  # fmt: skip
+USE = """
+import json, metabench
+learner = metabench.load("mine")
+support, labels, asked = json.load(open("new.json"))
+print(json.dumps(learner.adapt(support, labels).predict(asked).tolist()))
+"""
+
+
+def wishes(names, each, seed):
+    """Texts that share two words with others of their class."""
+    rng = np.random.default_rng(seed)
+    filler = [f"word{n}" for n in range(30)]
+    for name in names:
+        for _ in range(each):
+            words = [f"{name}a", f"{name}b", *rng.choice(filler, 3)]
+            yield " ".join(rng.permutation(words).tolist()), name
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory, toy_site):
+    from saved_cases import Process
+
+    shell = Process(tmp_path_factory.mktemp("own"), toy_site)
+    with (shell.folder / "wishes.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [("wish", "intent"), *wishes([f"class{n}" for n in range(30)], 14, 0)]
+        )
+    shell.out, shell.err = shell(*RUN)
+    return shell
+
+
+def test_a_run_on_own_data_ends_with_the_recommendation(own):
+    *_, use, expect, ties, examples, surer, save = own.out.strip().splitlines()
+    assert use.startswith("Use      ")
+    assert "on wishes, with 3 labelled examples per class" in use
+    assert "over 20 test episodes of 5 classes" in expect
+    assert ties.startswith("Ties ")
+    assert "with 1: " in examples
+    assert surer.startswith("Surer ")
+    assert save == "Save it  metabench export OUT --store results --source wishes"
+    told, _ = own("recommend")
+    assert told.splitlines()[0] == use
+
+
+def test_its_json_holds_the_recommendation(own):
+    out, _ = own(*RUN, "--json")
+    assert json.loads(out)["recommendation"]["pick"]["encoder"] == "hashed-ngrams"
+
+
+def test_strings_of_new_classes_are_predicted_in_another_process(own):
+    _, err = own("export", "mine")
+    assert err == ""
+    support = list(wishes(["new1", "new2", "new3"], 3, 1))
+    asked = list(wishes(["new1", "new2", "new3"], 5, 2))
+    content = [[t for t, _ in support], [c for _, c in support], [t for t, _ in asked]]
+    (own.folder / "new.json").write_text(json.dumps(content))
+    found = json.loads(own.python(USE))
+    assert np.mean([one == two for one, (_, two) in zip(found, asked, strict=True)]) > 0.8
+
+
+def test_data_of_an_earlier_run_are_asked_for(own):
+    before = (own.folder / "results" / "run.json").read_text("utf-8")
+    own("run", "--sources", "blobs", "--algorithms", "chance", "--episodes", "5", "--jobs", "1")
+    try:
+        _, err = own("export", "lost", "--source", "wishes", code=2)
+        assert "run with these data again" in err
+    finally:
+        (own.folder / "results" / "run.json").write_text(before, "utf-8")
