@@ -120,7 +120,7 @@ def test_mistakes(argument, error, said):
 
 def test_weights_that_do_not_fit_or_are_incomplete(tmp_path):
     path, _ = save("test_resnet", tmp_path)
-    with pytest.raises(UnavailableError, match="lacks .* weights of timm:test_vit"):
+    with pytest.raises(UnavailableError, match=r"lacks .* weights of timm:test_vit"):
         TimmModel(GREY, argument=f"test_vit@{path}")
     weights = load_file(path)
     first = next(name for name in weights if name.endswith("conv1.weight") and "layer" in name)

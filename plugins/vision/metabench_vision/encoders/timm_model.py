@@ -101,7 +101,7 @@ def _import_timm() -> Any:
         import timm.data  # noqa: PLC0415
     except ImportError as error:
         raise UnavailableError(
-            f"timm cannot be imported ({error})", "`pip install timm`"
+            f"timm cannot be imported ({error})", "`pip install 'metabench-vision[timm]'`"
         ) from error
     logging.getLogger("timm").setLevel(logging.ERROR)
     return timm
