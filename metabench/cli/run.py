@@ -39,7 +39,7 @@ def _listed(name: str, help_text: str) -> Callable[[F], F]:
 @_listed("--domains", "Domains; by default all.")
 @_listed("--sources", "Task sources; by default the suite's.")
 @_listed("--encoders", "Encoders, with name:ARGUMENT where they take one.")
-@_listed("--algorithms", "Algorithms; by default all that are installed.")
+@_listed("--algorithms", "Algorithms, or 'all'; by default those of the suite.")
 @click.option("--way", help="Classes per episode: a number, or a range (5-50); not of fixed tasks.")
 @_listed("--shots", "Support examples per class, or 'uneven'; of a fixed task, in all.")
 @click.option("--queries", type=int, help="Query examples per class; of a fixed task, in all.")
