@@ -212,7 +212,8 @@ def _encoders(choice: _Choice, entry: SuiteEntry, modality: str) -> tuple[str, .
 def _algorithms(choice: _Choice, entry: SuiteEntry) -> tuple[str, ...]:
     if asked := choice.request.algorithms:
         if asked == (ALL,):
-            asked = tuple(choice.catalogue.algorithms)
+            entries = choice.catalogue.algorithms.items()
+            asked = tuple(name for name, found in entries if not found.info.argument)
         return _placed(asked, entry.algorithms, choice.suite, "algorithms")
     return entry.algorithms or tuple(
         name
