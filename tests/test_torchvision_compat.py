@@ -56,7 +56,7 @@ def test_one_without_its_operators_is_mended(package):
 
 def test_one_beyond_help_leaves_nothing_behind(package):
     package(__init__="raise OSError('libc10_cuda.so: cannot open')", _meta_registrations=FAILS)
-    with pytest.raises(UnavailableError, match=r"cannot be imported .libc10_cuda"):
+    with pytest.raises(UnavailableError, match="libc10_cuda"):
         import_torchvision()
     assert not [name for name in sys.modules if name.split(".")[0] == NAME]
     prepare_torchvision()
