@@ -93,14 +93,17 @@ def processes(root: int) -> Iterator[int]:
         pending += parents.get(pid, [])
 
 
-def watch(root: int, peaks: dict[int, int], done: threading.Event) -> None:
-    """Note the largest resident size of each process, in kB."""
+def watch(root: int, peaks: dict[int, int], spent: dict[int, float], done: threading.Event) -> None:
+    """Note the largest resident size of each process, in kB, and the seconds that it computed."""
+    ticks = os.sysconf("SC_CLK_TCK")
     while not done.wait(POLL_SECONDS):
         for pid in processes(root):
             try:
                 status = Path(f"/proc/{pid}/status").read_text()
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             except OSError:
                 continue
+            spent[pid] = (int(fields[11]) + int(fields[12])) / ticks
             for line in status.splitlines():
                 if line.startswith("VmHWM:"):
                     peaks[pid] = max(peaks.get(pid, 0), int(line.split()[1]))
@@ -116,20 +119,22 @@ def measure(arguments: list[str]) -> None:
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     peaks: dict[int, int] = {}
+    spent: dict[int, float] = {}
     done = threading.Event()
-    watcher = threading.Thread(target=watch, args=(process.pid, peaks, done))
+    watcher = threading.Thread(target=watch, args=(process.pid, peaks, spent, done))
     watcher.start()
-    first = None
+    first, computed = None, 0.0
     assert process.stderr is not None
     for line in process.stderr:
         print(f"{time.monotonic() - started:7.1f} s  {line.rstrip()}")
         if first is None and FIRST_CELL in line:
-            first = time.monotonic() - started
+            first, computed = time.monotonic() - started, sum(spent.values())
     code = process.wait()
     done.set()
     watcher.join()
     shutil.rmtree(store)
-    print(f"exit code {code}; first cell started after {first or float('nan'):.1f} s")
+    print(f"exit code {code}; first cell started after {first or float('nan'):.1f} s", end="")
+    print(f" and {computed:.1f} s of computing, over all processes")
     print(f"whole run {time.monotonic() - started:.1f} s")
     print("peak memory of each process (MB):", sorted(p // 1024 for p in peaks.values())[::-1])
 

@@ -71,14 +71,17 @@ def read_folder(own: OwnData, readers: Sequence[ReaderInfo]) -> tuple[Rows, Read
 def _depth(parts: Sequence[Sequence[str]]) -> int:
     """How many folders lie above those of the classes: one for a packed folder, one for splits."""
     depth = 0
-    while len({split[depth] for split in parts if len(split) > depth + 2}) == 1 and all(
-        len(split) > depth + 2
-        for split in parts  # a folder around everything, as in an archive
-    ):
-        depth += 1
-    tops = {split[depth].lower() for split in parts if len(split) > depth + 1}
-    nested = all(len(split) > depth + 2 for split in parts if len(split) > depth + 1)
-    return depth + 1 if tops and tops <= SPLIT_NAMES.keys() and nested else depth
+    while True:
+        inside = [split for split in parts if len(split) > depth + 1]
+        tops = {split[depth].lower() for split in inside}
+        deeper = sum(len(split) > depth + 2 for split in inside)
+        if 2 * deeper <= len(inside):  # but for a note or two, the files of classes lie here
+            return depth
+        if tops <= SPLIT_NAMES.keys():
+            return depth + 1
+        if len(tops) > 1:
+            return depth
+        depth += 1  # a folder around everything, as in an archive
 
 
 def _rows(own: OwnData, listing: Listing, parts: Sequence[Sequence[str]], depth: int) -> Rows:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import itertools
-import json
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from metabench.errors import UsageError, unknown_name
+from metabench.errors import UsageError
 from metabench.hookspecs import ReaderInfo
-from metabench.own.data import FILE_ROLE, OwnData, flag, pathname
+from metabench.own.columns import FORMATS, check_columns, column_names, read_columns
+from metabench.own.data import FILE_ROLE, OwnData, pathname
 from metabench.own.folder import SPLIT_NAMES, inside
 from metabench.own.listing import FolderFiles
 from metabench.own.readers import choose_by_files, choose_by_role, suffix_of
@@ -31,22 +29,8 @@ from metabench.own.rows import (
     settle_similar,
 )
 
-FORMATS = (".csv", ".tsv", ".parquet", ".jsonl")
-SEPARATORS = (",", ";", "\t")
 TRUTH: Mapping[str, str] = {"true": "1", "false": "0", "yes": "1", "no": "0"}
 MOST_COLUMNS = 20
-MOST_KEYS = 1000
-"""Rows of JSON whose keys are taken for the columns."""
-SHORT, MANY = 64, 100_000
-"""Characters of a value that may repeat, and how many of them are remembered."""
-MAX_FIELD = 16 * 1024**2
-"""Characters of one value."""
-_UNREADABLE = (
-    csv.Error,
-    OSError,
-    ValueError,
-    ImportError,  # pyarrow, for .parquet
-)
 
 Columns = Mapping[str, "pd.Series[Any]"]
 
@@ -75,12 +59,12 @@ def read_table(
         )
     if not path.is_file():
         raise UsageError(f"{pathname(path)} does not exist")
-    role, column = the_role(own, lambda: _header(path, own.encoding))
+    role, column = the_role(own, lambda: column_names(path, own.encoding))
     what_is_labelled(own)
     named = list(filter(None, (column, own.label, *own.targets, own.group, own.split_column)))
-    _check_columns(path, named, own.encoding)
+    check_columns(path, named, own.encoding)
     wanted = named if items or role == FILE_ROLE else named[1:]
-    table = _read(path, list(dict.fromkeys(wanted)), own.encoding)
+    table = read_columns(path, list(dict.fromkeys(wanted)), own.encoding)
     first = 2 if path.suffix.lower() in {".csv", ".tsv"} else 1  # the header is row 1
     status = path.stat()
     rows = labelled_rows(own, table, first)
@@ -92,6 +76,7 @@ def read_table(
         return rows, reader
     paths: list[str] = table[column].iloc[_numbers(rows, first)].tolist()
     rows.suffix_counts = Counter(map(suffix_of, paths))
+    rows.digest += f" {_state_of(path.parent, paths)}"
     reader = choose_by_files(own, rows.suffix_counts, readers)
     for written, place in zip(paths, rows.places, strict=True):
         inside(path.parent, written, f"{path.name}, {place}")
@@ -219,156 +204,13 @@ def _numeric(column: pd.Series[Any], place: str, first: int) -> npt.NDArray[np.f
     return values
 
 
-def _read(path: Path, columns: list[str], encoding: str) -> dict[str, pd.Series[Any]]:
-    """Read columns as text, blank where there is nothing."""
-    suffix = path.suffix.lower()
-    try:
-        if suffix == ".parquet":
-            frame = pd.read_parquet(path, columns=columns, dtype_backend="numpy_nullable")
-            return {name: _text(frame[name]) for name in columns}
-        if suffix == ".jsonl":
-            return _read_lines(path, columns, encoding)
-        return _read_csv(path, columns, encoding)
-    except UnicodeDecodeError as error:
-        raise _not_decodable(path, encoding) from error
-    except _UNREADABLE as error:
-        raise UsageError(
-            f"{pathname(path)} cannot be read: {str(error).strip().splitlines()[0]}"
-        ) from error
-
-
-def _check_columns(path: Path, columns: Sequence[str], encoding: str) -> None:
-    known = _header(path, encoding)
-    for name in columns:
-        if name not in known:
-            raise UsageError(f"{pathname(path)}: {unknown_name('column', name, known)}")
-
-
-def _text(column: pd.Series[Any]) -> pd.Series[Any]:
-    return column.astype("string").fillna("").astype(str)
-
-
-def _header(path: Path, encoding: str) -> list[str]:
-    suffix = path.suffix.lower()
-    try:
-        if suffix == ".parquet":
-            import pyarrow.parquet  # noqa: PLC0415 - pandas needs it for these files alone
-
-            return [str(name) for name in pyarrow.parquet.read_schema(path).names]
-        if suffix == ".jsonl":
-            keys: dict[str, None] = {}
-            for _, row in itertools.islice(_json_rows(path, encoding), MOST_KEYS):
-                keys.update(dict.fromkeys(row))
-            return list(keys)
-        _, header = next(_csv_rows(path, encoding), (0, []))
-    except UnicodeDecodeError as error:
-        raise _not_decodable(path, encoding) from error
-    except _UNREADABLE as error:
-        raise UsageError(
-            f"{pathname(path)} cannot be read: {str(error).strip().splitlines()[0]}"
-        ) from error
-    if not header:
-        raise UsageError(f"{pathname(path)} is empty")
-    return header
-
-
-def _separator(path: Path, encoding: str) -> str:
-    if path.suffix.lower() == ".tsv":
-        return "\t"
-    with path.open(encoding=_codec(encoding), newline="") as file:
-        header = file.readline()
-    return max(SEPARATORS, key=header.count)
-
-
-def _csv_rows(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows that are not blank, the header first, each with its last line's number."""
-    csv.field_size_limit(MAX_FIELD)
-    separator = _separator(path, encoding)
-    with path.open(encoding=_codec(encoding), newline="") as file:
-        reader = csv.reader(file, delimiter=separator, strict=True)
+def _state_of(folder: Path, paths: Sequence[str]) -> str:
+    """Change with the name, size or time of any file that a table names."""
+    sha = hashlib.sha256()
+    for name in paths:
         try:
-            for row in reader:
-                if row:
-                    yield reader.line_num, row
-        except csv.Error as error:
-            raise csv.Error(f"line {reader.line_num}: {error}") from error
-
-
-def _read_csv(path: Path, columns: Sequence[str], encoding: str) -> dict[str, pd.Series[Any]]:
-    """Read columns strictly: a row of too many fields has a separator inside a value.
-
-    `pandas.read_csv` passes over such rows where columns are chosen, and would shift their values.
-    """
-    rows = _csv_rows(path, encoding)
-    _, header = next(rows)
-    if twice := [name for name in columns if header.count(name) > 1]:
-        raise UsageError(f"{pathname(path)}: the column {twice[0]!r} comes twice")
-    places = [header.index(name) for name in columns]
-    values: list[list[str]] = [[] for _ in columns]
-    same: dict[str, str] = {}  # equal labels are held once
-    for line, row in rows:
-        if len(row) != len(header):
-            raise UsageError(
-                f"{pathname(path)}: line {line}: {len(row)} fields for {len(header)} columns; a "
-                "value that holds the separator has to stand in double quotes"
-            )
-        for column, place in zip(values, places, strict=True):
-            value = row[place]
-            column.append(same.setdefault(value, value) if len(value) < SHORT else value)
-        if len(same) > MANY:
-            same.clear()
-    return {
-        name: pd.Series(column, dtype=object) for name, column in zip(columns, values, strict=True)
-    }
-
-
-def _codec(encoding: str) -> str:
-    """Return a codec; UTF-8 with or without the mark that spreadsheets write."""
-    try:
-        name = codecs.lookup(encoding).name
-    except LookupError:
-        raise UsageError(
-            f"--encoding {encoding!r} is unknown; common ones are utf-8, latin-1, cp1252, utf-16"
-        ) from None
-    return "utf-8-sig" if name == "utf-8" else name
-
-
-def _not_decodable(path: Path, encoding: str) -> UsageError:
-    """Find the first byte that is not of an encoding."""
-    place = "somewhere"
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode(encoding)
-            except UnicodeDecodeError as error:
-                place = f"line {number}, byte {error.start + 1}"
-                break
-    return UsageError(
-        f"{pathname(path)}: {place}: not {encoding.upper()}; say which encoding it is in, such as "
-        f"{flag('encoding')} cp1252 or {flag('encoding')} latin-1"
-    )
-
-
-def _json_rows(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open(encoding=_codec(encoding)) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise UsageError(f"{pathname(path)}: line {number}: not JSON ({error})") from error
-            if not isinstance(row, dict):
-                raise UsageError(
-                    f"{pathname(path)}: line {number}: {type(row).__name__}, and no object"
-                )
-            yield number, row
-
-
-def _read_lines(path: Path, columns: list[str], encoding: str) -> dict[str, pd.Series[Any]]:
-    values: dict[str, list[str]] = {name: [] for name in columns}
-    for _, row in _json_rows(path, encoding):
-        for name in columns:
-            value = row.get(name)
-            values[name].append("" if value is None else str(value))
-    return {name: pd.Series(found, dtype=object) for name, found in values.items()}
+            status = (folder / name).stat()
+            sha.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        except (OSError, ValueError):
+            sha.update(f"{name}\0missing\0".encode(errors="replace"))
+    return sha.hexdigest()

@@ -240,6 +240,15 @@ def test_folders_of_splits_with_the_same_classes_are_merged(tmp_path):
     assert "train, val and test merged: they hold the same classes" in data.notes
 
 
+def test_a_folder_around_everything_and_a_note_beside_it(tmp_path):
+    photos(tmp_path / "a" / "My images v2")
+    (tmp_path / "a" / "LICENSE").write_text("CC0")
+    (tmp_path / "a" / "My images v2" / "README.txt").write_text("about them")
+    data = load(data_folder=tmp_path / "a")
+    assert data.splits["test"].names == CITIES[:2]
+    assert data.digest == load(data_folder=tmp_path / "a" / "My images v2").digest
+
+
 def test_folders_of_splits_with_other_classes_are_the_split(tmp_path):
     for split, names in (("train", CITIES[:2]), ("test", CITIES[2:5])):
         for name in names:

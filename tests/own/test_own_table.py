@@ -162,6 +162,15 @@ def test_a_column_of_paths_in_the_order_of_the_table(tmp_path):
     assert len(data) == 8
 
 
+def test_a_file_that_changes_is_noticed_though_the_table_does_not(tmp_path):
+    rows = [(f"files/{number}.png", CITIES[number % 2]) for number in range(8)]
+    fields = {"data_table": photo_table(tmp_path, rows), "file": "photo", "label": "kind"}
+    before = described(**fields).options["state"]
+    assert described(**fields).options["state"] == before
+    picture(tmp_path / "files" / "3.png", 333, size=(13, 13))
+    assert described(**fields).options["state"] != before
+
+
 def test_paths_that_lead_out_or_nowhere(tmp_path):
     home = tmp_path / "home"
     rows = [(f"files/{number}.png", CITIES[number % 2]) for number in range(8)]
