@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @listed("--domains", "Domains; by default all.")
 @listed("--sources", "Task sources; by default the suite's.")
 @listed("--encoders", "Encoders, with name:ARGUMENT where they take one.")
-@listed("--algorithms", "Algorithms; by default all that are installed.")
+@listed("--algorithms", "Algorithms, or 'all'; by default those of the suite.")
 @click.option("--way", help="Classes per episode: a number, or a range (5-50); not of fixed tasks.")
 @listed("--shots", "Support examples per class, or 'uneven'; of a fixed task, in all.")
 @click.option("--queries", type=int, help="Query examples per class; of a fixed task, in all.")

@@ -21,6 +21,8 @@ from metabench.runs.tasks import CellTask, Part, Place, Prepared
 from metabench.tasks.sampling import Sampling, eligible_classes
 
 ANY = "*"
+ALL = "all"
+"""Asked for as an algorithm: every one that is installed, whatever the suite runs by itself."""
 BORROWED_FROM = "standard"
 SHAPES = frozenset({"shots", "way", "query", "draws", "support", "group_disjoint"})
 """Settings that a source keeps in a suite that it does not belong to."""
@@ -210,6 +212,8 @@ def _encoders(choice: _Choice, entry: SuiteEntry, modality: str) -> tuple[str, .
 
 def _algorithms(choice: _Choice, entry: SuiteEntry) -> tuple[str, ...]:
     if asked := choice.request.algorithms:
+        if asked == (ALL,):
+            asked = tuple(choice.catalogue.algorithms)
         return _placed(asked, entry.algorithms, choice.suite, "algorithms")
     return entry.algorithms or tuple(
         name

@@ -20,7 +20,7 @@ class RunRequest(OwnData):
         domains: Domains.
         sources: Sources; those outside the suite get its default protocol.
         encoders: Encoders, with ``:ARGUMENT`` where they take one.
-        algorithms: Algorithms.
+        algorithms: Algorithms; ``("all",)`` is every one that is installed.
         way: Classes per episode.
         shots: Support examples per class.
         queries: Query examples per class.

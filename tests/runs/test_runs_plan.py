@@ -47,6 +47,13 @@ def test_a_request_narrows_and_widens():
     assert [label.split("/")[0] for label in plan({**ONE, "sources": ("far",)})] == ["far"]
 
 
+def test_all_algorithms_are_those_installed_whatever_the_suite_runs():
+    both = entries(algorithm("mean"), algorithm("slow", suites=("full",)))
+    for asked, planned in (((), {"mean"}), (("all",), {"mean", "slow"})):
+        cells = plan({"algorithms": asked}, algorithms=both)
+        assert {label.split("/")[2] for label in cells} == planned
+
+
 def test_what_is_asked_for_twice_is_planned_once():
     twice = {name: values * 2 for name, values in ONE.items()}
     assert list(plan({**twice, "seeds": (0, 0), "sources": ("blobs", "blobs")})) == list(plan(ONE))

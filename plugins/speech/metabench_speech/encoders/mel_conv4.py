@@ -6,11 +6,14 @@ Vinyals et al. (2016), section 3, in the form of Snell et al. (2017). Heggan et 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metabench.learners.contracts import Encoder, Inputs, InputSpec
+from metabench.learners.copies import convolve_copies
 from metabench_speech.encoders.features import audio_samples, frame_count, log_mel
 
 BLOCKS = 4
@@ -62,14 +65,30 @@ class MelConv4(Encoder):
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Embed ``mel`` ``[n, bands, frames]`` as ``[n, width]``."""
-        x = self._convolve(inputs, pooled=BLOCKS)
-        if x.shape[-1] > self.steps:
-            x = F.adaptive_avg_pool2d(x, (x.shape[-2], self.steps))
-        return x.flatten(1)
+        return self._in_steps(self._convolve(inputs, pooled=BLOCKS)).flatten(1)
 
     def forward_map(self, inputs: Inputs) -> Tensor:
         """Embed ``mel`` as ``[n, channels, bands / 8, frames / 8]``: block 4 does not pool."""
         return self._convolve(inputs, pooled=POOLED_IN_MAPS)
+
+    def forward_copies(self, weights: Mapping[str, Tensor], inputs: Inputs) -> Tensor:
+        """Embed ``mel`` ``[T, n, bands, frames]`` with ``T`` copies of the weights.
+
+        Each copy normalises by the statistics of its own batch; buffers are neither read nor
+        written.
+
+        Returns:
+            ``[T, n, width]``.
+        """
+        mel = inputs["mel"].to(weights["convolutions.0.weight"].dtype)
+        x = convolve_copies(weights, mel.unsqueeze(2), BLOCKS)
+        return self._in_steps(x.flatten(0, 1)).unflatten(0, x.shape[:2]).transpose(0, 1).flatten(2)
+
+    def _in_steps(self, x: Tensor) -> Tensor:
+        """Average a map ``[n, C, h, w]`` down to the stretches of time that are told apart."""
+        if x.shape[-1] > self.steps:
+            x = F.adaptive_avg_pool2d(x, (x.shape[-2], self.steps))
+        return x
 
     def _convolve(self, inputs: Inputs, pooled: int) -> Tensor:
         x = as_image(inputs["mel"], next(self.parameters()).dtype)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metabench.learners.contracts import Encoder, Inputs, InputSpec
-from metabench_vision.encoders.copies import embed_copies
+from metabench.learners.copies import convolve_copies
 from metabench_vision.encoders.scaling import channels_last, image_shape, unit
 
 BLOCKS = 4
@@ -74,4 +74,4 @@ class Conv4(Encoder):
         written.
         """
         pixels = unit(inputs, weights["convolutions.0.weight"].dtype)
-        return embed_copies(weights, pixels, BLOCKS)
+        return convolve_copies(weights, pixels, BLOCKS).transpose(0, 1).flatten(2)

@@ -1,4 +1,4 @@
-"""Many copies of Conv4, each with its own weights, as one network that is cheap to differentiate.
+"""Many copies of a convolutional encoder, each with its own weights, as one network.
 
 Gradient-based learners adapt one copy of the encoder per episode and differentiate through its
 gradients. Three things make that faster on a CPU than a loop over the copies, with the same result
@@ -30,25 +30,26 @@ EPS = 1e-5
 KERNEL = 3
 
 
-def embed_copies(weights: Mapping[str, Tensor], pixels: Tensor, blocks: int) -> Tensor:
-    """Embed each episode's images with its own copy of the weights of a Conv4.
+def convolve_copies(weights: Mapping[str, Tensor], images: Tensor, blocks: int) -> Tensor:
+    """Apply to each episode's images its own copy of some convolutional blocks.
 
-    Batch norm uses the statistics of each copy's own batch. The convolutions' biases have no say,
-    since batch norm cancels them.
+    A block is a 3 x 3 convolution, batch norm, 2 x 2 max-pooling and ReLU; a map that is one pixel
+    high or wide is not pooled any more. Batch norm uses the statistics of each copy's own batch.
+    The convolutions' biases have no say, since batch norm cancels them.
 
     Args:
         weights: ``convolutions.<b>.weight``, ``norms.<b>.weight`` and ``norms.<b>.bias`` of each
             block, ``[T, *shape]``.
-        pixels: ``[T, n, channels, height, width]``, floating point.
+        images: ``[T, n, channels, height, width]``, floating point.
         blocks: Number of blocks.
 
     Returns:
-        ``[T, n, d]`` embeddings, as `Conv4.forward` lays them out.
+        ``[n, T, C, h, w]`` maps.
     """
-    copies, count = pixels.shape[:2]
-    with torch.autocast(pixels.device.type, enabled=False):
+    copies = len(images)
+    with torch.autocast(images.device.type, enabled=False):
         x = _first_block(
-            pixels,
+            images,
             weights["convolutions.0.weight"],
             weights["norms.0.weight"],
             weights["norms.0.bias"],
@@ -61,13 +62,14 @@ def embed_copies(weights: Mapping[str, Tensor], pixels: Tensor, blocks: int) -> 
             beta = weights[f"norms.{block}.bias"].flatten()
             x = F.batch_norm(x, None, None, gamma, beta, training=True, eps=EPS)
             x = F.relu(_pool(x))
-    return x.unflatten(1, (copies, -1)).transpose(0, 1).reshape(copies, count, -1)
+    maps: Tensor = x.unflatten(1, (copies, -1))
+    return maps
 
 
-def _first_block(pixels: Tensor, kernel: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+def _first_block(images: Tensor, kernel: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
     """Convolve, normalise, pool and rectify: ``[T, n, c, H, W]`` to ``[n, T*C, H/2, W/2]``."""
-    copies, count, _, height, width = pixels.shape
-    patches = _patches(pixels)
+    copies, count, _, height, width = images.shape
+    patches = _patches(images)
     covariance = patches.mT @ patches / patches.shape[1]
     w = kernel.flatten(2).mT
     variance = (w * (covariance @ w)).sum(1, keepdim=True)
@@ -78,10 +80,10 @@ def _first_block(pixels: Tensor, kernel: Tensor, gamma: Tensor, beta: Tensor) ->
     return F.relu(x + beta.flatten()).permute(0, 3, 1, 2)
 
 
-def _patches(pixels: Tensor) -> Tensor:
+def _patches(images: Tensor) -> Tensor:
     """Centred 3 x 3 patches: ``[T, n, c, H, W]`` to ``[T, n*H*W, c*9]``."""
-    copies, count, _, height, width = pixels.shape
-    padded = F.pad(pixels, (1, 1, 1, 1))
+    copies, count, _, height, width = images.shape
+    padded = F.pad(images, (1, 1, 1, 1))
     shifted = [
         padded[..., i : i + height, j : j + width] for i in range(KERNEL) for j in range(KERNEL)
     ]
@@ -181,7 +183,7 @@ class _Unpool(torch.autograd.Function):
         )  # fmt: skip
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, h: Tensor) -> tuple[Tensor, None, None]:
         index = ctx.saved_tensors[0].permute(0, 2, 3, 1)
         picked = h.permute(0, 2, 3, 1).flatten(1, 2).gather(1, index.flatten(1, 2))

@@ -1,36 +1,64 @@
-"""Many copies of Conv4 at once give what a loop over the copies gives, to the second derivative."""
+"""Many copies at once give what a loop over the copies gives, to the second derivative."""
 
 import pytest
 import torch
 from torch.func import functional_call
 
 from metabench.learners.contracts import InputSpec
+from metabench_speech.encoders.mel_conv4 import MelConv4
 from metabench_vision.encoders.conv4 import Conv4
 
 STEP = 0.1
+COPIES = 3
 
 
 def loop(encoder, weights, inputs):
     rows = []
-    for copy in range(len(inputs["pixels"])):
+    for copy in range(COPIES):
         state = {name: buffer.clone() for name, buffer in encoder.named_buffers()}
         state |= {name: weight[copy] for name, weight in weights.items()}
-        rows.append(functional_call(encoder, state, ({"pixels": inputs["pixels"][copy]},)))
+        batch = {name: x[copy] for name, x in inputs.items()}
+        rows.append(functional_call(encoder, state, (batch,)))
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 20, 20), (1, 8, 8), (2, 33, 17)])
-def test_copies_equal_a_loop_to_the_second_derivative(shape):
-    torch.manual_seed(0)
+def on_images(shape):
     spec = InputSpec("image", {"pixels": shape}, {"pixels": torch.uint8})
-    encoder = Conv4(spec, channels=4).double().train()
-    inputs = {"pixels": torch.randint(0, 256, (3, 6, *shape), dtype=torch.uint8)}
-    target = torch.randn(3, 6, encoder.width, dtype=torch.float64)
+    pixels = torch.randint(0, 256, (COPIES, 6, *shape), dtype=torch.uint8)
+    return Conv4(spec, channels=4), {"pixels": pixels}
+
+
+def on_sound(seconds):
+    shapes = {"waveform": (int(16_000 * seconds),), "length": ()}
+    spec = InputSpec("audio", shapes, {"waveform": torch.int16, "length": torch.int32})
+    encoder = MelConv4(spec, channels=4, bands=18)
+    silence = {"waveform": torch.zeros(1, *shapes["waveform"], dtype=torch.int16)}
+    silence["length"] = torch.tensor([shapes["waveform"][0]], dtype=torch.int32)
+    frames = encoder.prepare(silence, torch.empty(0, dtype=torch.int64))["mel"].shape[1:]
+    return encoder, {"mel": torch.randn(COPIES, 6, *frames, dtype=torch.float64)}
+
+
+@pytest.mark.parametrize(
+    ("make", "size"),
+    [
+        (on_images, (1, 28, 28)),
+        (on_images, (3, 20, 20)),
+        (on_images, (1, 8, 8)),
+        (on_images, (2, 33, 17)),
+        (on_sound, 0.5),
+        (on_sound, 2.1),
+    ],
+)
+def test_copies_equal_a_loop_to_the_second_derivative(make, size):
+    torch.manual_seed(0)
+    encoder, inputs = make(size)
+    encoder = encoder.double().train()
+    target = torch.randn(COPIES, 6, encoder.width, dtype=torch.float64)
     before = {name: buffer.clone() for name, buffer in encoder.named_buffers()}
 
     def outcome(embed):
         start = dict(encoder.named_parameters())
-        fast = {name: p.expand(3, *p.shape) for name, p in start.items()}
+        fast = {name: p.expand(COPIES, *p.shape) for name, p in start.items()}
         inner = (embed(fast) - target).square().mean()
         steps = torch.autograd.grad(
             inner, list(fast.values()), create_graph=True, allow_unused=True, materialize_grads=True
