@@ -178,7 +178,7 @@ def main() -> None:
         print(f"made {chosen.cells:,} records in {time.perf_counter() - begun:.0f} s", flush=True)
         time.sleep(3)
     store, out = str(chosen.store), str(chosen.store / "tables")
-    build = ("leaderboard", "build", "--store", store, "--out", out)
+    build = ("leaderboard", "build", "--no-site", "--store", store, "--out", out)
     if not chosen.no_scan:
         measure("scan", "scan", store)
     measure("first build", *build)

@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 from metabench.errors import UnavailableError
+from metabench.torchvision_compat import prepare_torchvision
 
 __all__ = ["TorchaudioStatus", "import_torchaudio", "prepare_torchaudio", "status"]
 
@@ -92,9 +93,11 @@ def import_torchaudio() -> ModuleType:
 def prepare_torchaudio() -> None:
     """Make sure that a later ``import torchaudio`` anywhere in the process does not fail.
 
-    To be called before models of transformers are imported. Where torchaudio is absent or beyond
-    help nothing happens: those who need it will say so.
+    To be called before models of transformers are imported. These look for torchvision, too, which
+    has the same fault, so it is prepared as well. Where one of them is absent or beyond help
+    nothing happens: those who need it will say so.
     """
+    prepare_torchvision()
     try:
         import_torchaudio()
     except UnavailableError:

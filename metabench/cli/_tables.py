@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from metabench.leaderboard.tables import Tables
 
 
-def read_tables(store: Path) -> tuple[Tables, tuple[OverallRow, ...], list[Audit]]:
+def read_tables(
+    store: Path, *, warn: bool = True
+) -> tuple[Tables, tuple[OverallRow, ...], list[Audit]]:
     """Reduce every record of a store to tables; what is left out is reported on stderr.
 
     Args:
         store: The folder of records, which is only read.
+        warn: Whether to report it.
 
     Returns:
         The tables, the overall table, and the audits that lie in the store.
@@ -37,6 +40,6 @@ def read_tables(store: Path) -> tuple[Tables, tuple[OverallRow, ...], list[Audit
     opened = Store(store.resolve(), only_read=True)
     audits, damaged = read_audits(opened.root)
     tables = build_tables(opened.scan_scored(), Audited(audits))
-    for text in (*opened.quarantined, *damaged, *tables.messages):
+    for text in (*opened.quarantined, *damaged, *tables.messages) if warn else ():
         click.echo(f"metabench: warning: {text}", err=True)
     return tables, build_overall(tables), audits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,14 @@ def check(*, names: tuple[str, ...], as_json: bool) -> int:
     wanted = names or third_party()
     if not wanted:
         raise UsageError("no third-party plugin is installed; name one of `metabench plugin list`")
-    reviews = [review for name in dict.fromkeys(wanted) for review in review_plugin(name)]
+    terminal = sys.stderr.isatty()
+
+    def report(text: object) -> None:
+        if terminal:
+            click.echo(f"\r\033[K{text}", nl=False, err=True)
+
+    reviews = [review for name in dict.fromkeys(wanted) for review in review_plugin(name, report)]
+    report("")
     if as_json:
         print_json([_plain(review) for review in reviews])
     else:

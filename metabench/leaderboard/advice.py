@@ -142,6 +142,9 @@ def _other(found: Recommendation, one: OtherShot) -> str:
 
 def _surer(found: Recommendation, pick: Candidate, expected: Expected) -> str:
     parts = [_against(found, found.rival)] if found.rival is not None else []
+    settled = found.rival is not None and found.rival.estimate.settled
+    if settled and expected.ci_over == "episodes":
+        parts.append("four times the episodes would halve the interval")
     if expected.seeds == 1 and pick.train_seconds:
         parts.append("what training anew would change, only more seeds tell (--seeds 0,1,2)")
     if found.missing:

@@ -181,7 +181,7 @@ def compare_store(
     """
     known = store.algorithms()
     for name in (first, second):
-        if store.as_listed(name) not in known:
+        if name not in known:
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
             hint = f"did you mean {' or '.join(near)}? " if near else ""
             raise UsageError(

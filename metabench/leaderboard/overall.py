@@ -58,7 +58,7 @@ class OverallRow:
             never run, and for policy ``none`` beside others: there it is a reference in everyone's
             blocks.
         mean_rank: Mean over common blocks of the rank among complete learners; ties share an
-            average.
+            average, and where few apply ranks are stretched to the number of all.
         normalized: Mean over domains of the mean over rows; ``None`` with a cell missing.
         ci95_low: Lower end of its 95 % interval.
         ci95_high: Upper end.

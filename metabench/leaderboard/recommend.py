@@ -142,7 +142,7 @@ def candidate_of(entry: Entry) -> Candidate:
         inductive=row.inductive,
         train_seconds=row.train_seconds,
         adapt_ms=row.adapt_ms_per_task,
-        cost_seconds=cost if known else math.inf,
+        cost_seconds=cost if known else None,
     )
 
 
@@ -180,7 +180,7 @@ class _Question:
         reason, tied = self._obstacle(), []
         expected = rival = None
         if not reason:
-            scores, costs = self._scores(self._own), np.array([one.cost_seconds for one in found])
+            scores, costs = self._scores(self._own), np.array([one.cost for one in found])
             choice = choose(scores, costs)
             rank, _ = rank_intervals(scores, higher_is_better=True)
             tied = [one for one, place in zip(found, rank, strict=True) if place == 1]
@@ -202,7 +202,7 @@ class _Question:
             reason=reason,
             expected=expected,
             leader=leader,
-            tied=tuple(sorted(tied, key=lambda one: (one.cost_seconds, one.label))),
+            tied=tuple(sorted(tied, key=lambda one: (one.cost, one.label))),
             compared=len(found),
             rival=rival,
             transductive=self._transductive(pick) if pick and not reason else None,

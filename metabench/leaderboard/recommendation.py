@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ class Candidate:
         inductive: Whether each query is predicted from the support alone.
         train_seconds: Time in meta-training.
         adapt_ms: Adaptation and prediction per task.
-        cost_seconds: Training once and adapting `TASKS` times.
+        cost_seconds: Training once and adapting `TASKS` times; ``None`` if a part is not known.
     """
 
     algorithm: str
@@ -32,7 +33,12 @@ class Candidate:
     inductive: bool
     train_seconds: float | None
     adapt_ms: float | None
-    cost_seconds: float
+    cost_seconds: float | None
+
+    @property
+    def cost(self) -> float:
+        """The cost to choose by: what is not known counts as the dearest."""
+        return math.inf if self.cost_seconds is None else self.cost_seconds
 
     @property
     def label(self) -> str:

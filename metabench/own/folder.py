@@ -72,9 +72,10 @@ def _depth(parts: Sequence[Sequence[str]]) -> int:
     """How many folders lie above those of the classes: one for a packed folder, one for splits."""
     depth = 0
     while True:
-        tops = {split[depth].lower() for split in parts if len(split) > depth + 1}
-        nested = all(len(split) > depth + 2 for split in parts if len(split) > depth + 1)
-        if not tops or not nested:
+        inside = [split for split in parts if len(split) > depth + 1]
+        tops = {split[depth].lower() for split in inside}
+        deeper = sum(len(split) > depth + 2 for split in inside)
+        if 2 * deeper <= len(inside):  # but for a note or two, the files of classes lie here
             return depth
         if tops <= SPLIT_NAMES.keys():
             return depth + 1

@@ -92,10 +92,13 @@ def _header(content: bytes) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]
 
 
 def _narrowed(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Return whole numbers in the smallest signed type: differences must not wrap around."""
     if array.dtype.kind != "i" or not array.size:
         return array
-    kind = np.promote_types(
-        np.min_scalar_type(int(array.min())), np.min_scalar_type(int(array.max()))
+    low, high = int(array.min()), int(array.max())
+    fitting = (
+        kind
+        for kind in (np.int8, np.int16, np.int32)
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max
     )
-    narrow = np.promote_types(kind, np.int8)  # signed: what subtracts them must not wrap around
-    return array.astype(narrow) if narrow.itemsize < array.dtype.itemsize else array
+    return array.astype(next(fitting, array.dtype), copy=False)

@@ -51,7 +51,7 @@ def scores_from_predictions(
 
 def _credits(arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
     """Mean credit of each episode: what a class that ties for the best is worth is kept in it."""
-    credit, offsets = arrays["credit"].astype(np.float64), arrays["offsets"]
+    credit, offsets = arrays["credit"].astype(np.float64), arrays["offsets"].astype(np.int64)
     # Full credit is for the right class alone, and the right class never goes without.
     right = arrays["predictions"] == arrays["targets"]
     if ((credit >= 1) & ~right).any() or ((credit <= 0) & right).any():
@@ -68,7 +68,9 @@ def _scored(
     from metabench.learners.metrics import Answered  # noqa: PLC0415 - imports torch
 
     metric = resolve_target(target)
-    offsets = arrays["offsets"].astype(np.int64)
+    offsets, targets = arrays["offsets"].astype(np.int64), arrays["targets"]
+    if targets.dtype.kind == "i":  # records keep them in the smallest type
+        targets = targets.astype(np.int64)
     lengths = np.diff(offsets)
     scores = np.full(len(lengths), np.nan)
     for length in np.unique(lengths).tolist():
@@ -79,7 +81,7 @@ def _scored(
             answers = torch.stack([torch.zeros_like(answers), answers], dim=-1)
         answered = Answered(
             scores=answers,
-            targets=torch.as_tensor(arrays["targets"][queries]),
+            targets=torch.as_tensor(targets[queries]),
             support_targets=torch.empty(len(episodes), 0),
         )
         scores[episodes] = metric(answered).double().numpy()

@@ -108,20 +108,17 @@ class Store:
         return None
 
     def algorithms(self) -> tuple[str, ...]:
-        """All algorithms that have records, as the records' file names have them: `as_listed`."""
-        paths = (self.root / "records").rglob("*.json")
-        return tuple(sorted({path.name.partition("--")[0] for path in paths}))
+        """The names of all algorithms that have records: one record is read of each."""
+        found: dict[str, Path] = {}
+        for path in sorted((self.root / "records").rglob("*.json")):
+            found.setdefault(path.name.partition("--")[0], path)
+        return tuple(sorted(_algorithm_in(path) or part for part, path in found.items()))
 
     def sources(self) -> tuple[str, ...]:
         """The names of all sources that have records, by the folders that these lie in."""
         folder = self.root / "records"
         names = {path.relative_to(folder).parts[0] for path in folder.rglob("*.json")}
         return tuple(sorted(names))
-
-    @staticmethod
-    def as_listed(algorithm: str) -> str:
-        """Return an algorithm's name as `algorithms` lists it; only an argument changes it."""
-        return _file_part(algorithm)
 
     def scan(self, algorithms: Collection[str] = (), source: str = "") -> Iterator[Record]:
         """Yield every intact record, in order of path.
@@ -221,6 +218,14 @@ def record_name(cell: Cell, key: str) -> str:
     """Return the file name of a cell's record."""
     encoder = re.sub(r"[^A-Za-z0-9._-]+", "_", cell.encoder)[-60:]
     return f"{_file_part(cell.algorithm)}--{encoder}--seed{cell.seed}--{key[:16]}.json"
+
+
+def _algorithm_in(path: Path) -> str:
+    """Return the algorithm that a record names; nothing if it cannot be read."""
+    try:
+        return str(json.loads(path.read_text("utf-8"))["cell"]["algorithm"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
 
 
 def _file_part(algorithm: str) -> str:

@@ -73,7 +73,8 @@ def environments(
     parts: list[Part[Any]] = [algorithm, *metrics]
     if encoder is not None and encoder.info.trainable:
         parts.append(encoder)
-    return tuple(dict.fromkeys(part.environment for part in parts if part.environment is not None))
+    found = [part.environment for part in parts if part.environment is not None]
+    return tuple({environment.executable: environment for environment in reversed(found)}.values())
 
 
 @dataclass(frozen=True)

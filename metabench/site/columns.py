@@ -42,7 +42,8 @@ _OVERALL: tuple[Json, ...] = (
     {"key": "rank", "as": "whole", "label": "Rank"},
     {"key": "algorithm", "as": "name", "label": "Algorithm"},
     {"key": "mean_rank", "as": "spread", "digits": 2, "label": "Mean rank", "ends": "mean_rank",
-     "title": "Over all blocks in which the learner was run, with its 95 % interval"},
+     "title": "Over all blocks in which the learner was run, with its 95 % interval; where few "
+     "learners apply, ranks are stretched to the number of all"},
     {"key": "group_low", "as": "group", "label": "Tie group", "from": "medium",
      "title": "Critical-difference groups: learners of a section that share none differ "
      "significantly over the sources"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from metabench.errors import UsageError, unknown_name
 from metabench.hookspecs import AlgorithmInfo, EncoderInfo, TaskSourceInfo
 from metabench.registry.candidates import Candidate, find_candidates, first_party, normalised
+from metabench.registry.quiet import stdout_to_stderr
 from metabench.registry.targets import missing_modules, resolve_target
 from metabench.testing.names import ALL, Subject
 from metabench.testing.review import Remark, Review, complaint
@@ -72,13 +73,19 @@ class Examination:
                         yield Case(self.candidate.name, subject, info.name, check, self)
 
     def examine(self, case: Case) -> tuple[Remark, ...]:
-        """Carry out one case."""
-        if case.subject == "plugin":
-            from metabench.testing.plugin_checks import run_plugin_check  # noqa: PLC0415 - light
+        """Carry out one case; what is printed meanwhile goes to stderr."""
+        from metabench.leaderboard.audits import Finding  # noqa: PLC0415 - needs pydantic
+        from metabench.testing.plugin_checks import run_plugin_check  # noqa: PLC0415 - light
 
-            found = {"": run_plugin_check(self.plugin, case.check)}
-        else:
-            found = self._provided(case)
+        try:
+            with stdout_to_stderr():
+                if case.subject == "plugin":
+                    found = {"": run_plugin_check(self.plugin, case.check)}
+                else:
+                    found = self._provided(case)
+        except SystemExit as error:
+            detail = f"it calls sys.exit({error.code!r}), which would end the run"
+            found = {"": Finding(check=case.check, outcome="violated", detail=detail)}
         return tuple(Remark(case.subject, case.name, on, f) for on, f in found.items())
 
     def _provided(self, case: Case) -> dict[str, Finding]:
@@ -212,11 +219,14 @@ def plugin_cases(name: str) -> tuple[Case, ...]:
     return tuple(case for found in find_plugins(name) for case in Examination(found).cases())
 
 
-def review_plugin(name: str) -> tuple[Review, ...]:
+def review_plugin(
+    name: str, report: Callable[[Case], object] = lambda _: None
+) -> tuple[Review, ...]:
     """Carry out every check of a plugin.
 
     Args:
         name: The name of its entry point or of its distribution.
+        report: Called with each case before it is carried out.
 
     Returns:
         A review of each of its entry points.
@@ -226,6 +236,9 @@ def review_plugin(name: str) -> tuple[Review, ...]:
     """
     reviews = []
     for found in find_plugins(name):
-        remarks = tuple(r for case in Examination(found).cases() for r in case.examine())
-        reviews.append(Review(found.distribution, found.version, found.value, remarks))
+        remarks: list[Remark] = []
+        for case in Examination(found).cases():
+            report(case)
+            remarks += case.examine()
+        reviews.append(Review(found.distribution, found.version, found.value, tuple(remarks)))
     return tuple(reviews)

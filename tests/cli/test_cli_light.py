@@ -76,6 +76,8 @@ def loaded_after(arguments):
         (["list", "sources", "--json"], {"torch", "pandas", "rich", "pydantic"}),
         (["compare", "--help"], {"torch", "pandas", "scipy", "numpy", "pydantic"}),
         (["data", "list"], {"torch", "pandas", "pooch", "requests", "pydantic"}),
+        (["plugin", "--help"], {"torch", "pandas", "rich", "pydantic", "numpy", "pluggy"}),
+        (["plugin", "new", "--help"], {"torch", "pandas", "rich", "pydantic", "numpy", "pluggy"}),
         (["--version"], {"torch", "pandas", "rich", "pydantic"}),
     ],
 )

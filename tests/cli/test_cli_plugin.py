@@ -66,8 +66,10 @@ def test_check_tells_what_is_bad(call, install):
     assert "     mend     Take statistics (means, batch norm) of the support only" in result.stdout
 
 
-def test_check_for_scripts(call, install):
+def test_check_for_scripts(call, install, site):
     install("good")
+    parts = site.path / "good_parts.py"
+    parts.write_text(parts.read_text().replace("return lambda", "print('hello'); return lambda"))
     install("bad", LEAK)
     result = call("plugin", "check", "--json")
     assert result.exit_code == 1

@@ -5,13 +5,16 @@ import shutil
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from record_cases import classified, make_store, put, reseal
 
+from metabench.cli import main
 from metabench.leaderboard import shares
 from metabench.leaderboard.audits import Audit, Finding, read_audits, write_audit
 from metabench.leaderboard.prepared import prepare
 from metabench.leaderboard.publish import publish
 from metabench.leaderboard.shares import Shares
+from metabench.leaderboard.verify import verify
 from metabench.runs.store import Store, read_record
 
 
@@ -206,3 +209,24 @@ def test_undefined_scores_and_failures_survive(tmp_path, rng, reads):
     for _ in range(2):
         found, _ = built(tmp_path / "s", tmp_path / "out")
         assert found == expected(tmp_path / "s", tmp_path / "direct")
+
+
+def test_the_command_writes_tables_and_the_site(store, tmp_path):
+    out = tmp_path / "out"
+    typed = ["leaderboard", "build", "--store", str(store), "--out", str(out)]
+    first = CliRunner().invoke(main, [*typed, "--no-site"])
+    assert first.exit_code == 0, first.output
+    assert "no site; to make one: metabench leaderboard site" in first.output
+    assert not (out / "site").exists()
+    second = CliRunner().invoke(main, typed)
+    assert second.exit_code == 0, second.output
+    assert (out / "site" / "index.html").is_file()
+    assert [c.outcome for c in verify(out, store)].count("fail") == 0
+
+
+def test_a_damaged_record_is_named_once_and_with_its_path(store, tmp_path):
+    path = next((store / "records" / "glyphs").rglob("maml*.json"))
+    path.write_text(path.read_text("utf-8")[:100], "utf-8")
+    typed = ["leaderboard", "build", "--store", str(store), "--out", str(tmp_path / "out")]
+    said = CliRunner().invoke(main, typed).output
+    assert said.count(f"{path.relative_to(store).as_posix()} is torn") == 1

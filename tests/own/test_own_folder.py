@@ -243,6 +243,7 @@ def test_folders_of_splits_with_the_same_classes_are_merged(tmp_path):
 def test_a_folder_around_everything_and_a_note_beside_it(tmp_path):
     photos(tmp_path / "a" / "My images v2")
     (tmp_path / "a" / "LICENSE").write_text("CC0")
+    (tmp_path / "a" / "My images v2" / "README.txt").write_text("about them")
     data = load(data_folder=tmp_path / "a")
     assert data.splits["test"].names == CITIES[:2]
     assert data.digest == load(data_folder=tmp_path / "a" / "My images v2").digest

@@ -182,9 +182,8 @@ def test_what_will_be_removed_is_a_line_once_and_still_works(site, deprecating, 
         ("its argument store goes in 1.2", True),
     }
     assert len(catalogue.problems) == 2
-    assert catalogue.plugins[-1].provides == {
-        "sources": 0, "encoders": 0, "algorithms": 1, "metrics": 0, "observers": 2,
-    }  # fmt: skip
+    provided = catalogue.plugins[-1].provides
+    assert (provided["algorithms"], provided["observers"]) == (1, 2)
     assert not list(recwarn)
 
 

@@ -156,7 +156,7 @@ def test_closing_is_quick_and_leaves_nothing(tmp_path):
 
 
 def test_workers_that_cannot_start_end_the_run(monkeypatch):
-    monkeypatch.setattr(local, "_serve", _broken)
+    monkeypatch.setattr(local, "serve", _broken)
     executor = LocalExecutor(1)
     with pytest.raises(MetabenchError, match=r"3 workers in a row died .* \(exit code 7\)"):
         ended(executor, [job("pid")])

@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+from plan_cases import algorithm, encoder, plan
 from run_cases import SMALL
 
 import metabench
 from metabench.errors import MetabenchError, UsageError
+from metabench.registry.catalogue import Entry
 from metabench.registry.discovery import load_plugins
 from metabench.registry.elsewhere import There, plugins_elsewhere
 from metabench.registry.home import HERE, Environment
@@ -238,6 +240,50 @@ def test_mistakes_on_the_command_line(shell, flags, said):
     _, err = shell("run", *ONE, *flags, code=2)
     assert said in err
     assert len(err.splitlines()) == 1
+
+
+class Abroad:
+    """An installation that has everything."""
+
+    def __init__(self, name, executable):
+        self.environment = Environment(name, name, executable)
+
+    def code(self, _target):
+        return "c" * 64
+
+    def dependencies(self, _distribution):
+        return {}
+
+    def libraries(self, names):
+        return dict.fromkeys(names, "1")
+
+    def missing(self, _modules):
+        return ()
+
+
+@pytest.mark.parametrize(
+    ("trainable", "executables", "state"),
+    [
+        (True, ("/a", "/b"), "unavailable"),
+        (True, ("/a", "/a"), None),
+        (False, ("/a", "/b"), None),
+    ],
+)
+def test_a_cell_runs_in_one_interpreter(trainable, executables, state):
+    one, other = (Abroad(f"plugin{n}", path) for n, path in enumerate(executables))
+    cells = plan(
+        {"sources": ["blobs"], "encoders": ["coder"], "algorithms": ["learner"], "shots": [1]},
+        algorithms={"learner": Entry(algorithm("learner"), "a", "1", one)},
+        encoders={"coder": Entry(encoder("coder", trainable=trainable), "b", "1", other)},
+    )
+    (cell,) = cells.values()
+    assert (cell.verdict and cell.verdict.status) == state
+    if state:
+        assert "the environment of plugin0 (plugin0)" in cell.verdict.reason
+        assert "the environment of plugin1 (plugin1)" in cell.verdict.reason
+    else:
+        assert cell.task.environment == one.environment
+    assert cell.task.key_parts["algorithm"]["code"] == "c" * 64
 
 
 HERE_AGAIN = Environment("again", "again", sys.executable)

@@ -212,6 +212,11 @@ def test_honest_encoders_pass():
     assert frozen == expected | {"feature-map": "inapplicable"}
 
 
+@pytest.mark.parametrize("name", ["conv4", "pixels", "hashed-ngrams"])
+def test_installed_encoders_pass(name):
+    assert "violated" not in outcomes(check_encoder(name)).values()
+
+
 def test_examples_come_from_an_installed_source_or_its_data():
     found = {f.check: f for f in check_encoder("pixels", checks=["builds"])}
     assert found["builds"].detail == "width 64 on source digits of metabench-vision"

@@ -66,6 +66,7 @@ BAD = {
     "has no such class": ("", PARTS.replace("Means", "Others"), "targets", "has no 'Means'"),
     "is no algorithm": ("", "class Means: pass", "targets", "is no subclass of metabench"),
     "cannot load its parts": ("", "1 / 0", "targets", "raised ZeroDivisionError"),
+    "calls sys.exit later": ("", "import sys; sys.exit(0)", "targets", "it calls sys.exit(0)"),
     "does not say what it needs": (
         "", PARTS + "import yaml\n", "dependencies", "it imports yaml and does not require",
     ),
@@ -87,6 +88,8 @@ def test_a_bad_plugin_is_told_what_is_wrong(install, case):
     found = findings()
     assert found[check].outcome == "violated", found
     assert detail in found[check].detail
+    if case == "calls sys.exit later":
+        assert {finding.outcome for finding in findings("algorithm").values()} == {"violated"}
     others = {name for name, finding in found.items() if finding.outcome == "violated"} - {check}
     assert others <= ({"import-cost"} if case == "loads torch" else set())
 

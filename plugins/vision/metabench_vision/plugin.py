@@ -200,6 +200,16 @@ def metabench_encoders() -> Iterator[EncoderInfo]:
         argument="model id or path",
         requires=("transformers",),
     )
+    yield EncoderInfo(
+        name="timm",
+        summary="any timm image model, frozen",
+        target=f"{ENCODERS}.timm_model:TimmModel",
+        citation="Wightman (2019), PyTorch image models",
+        modalities=("image",),
+        trainable=False,
+        argument="model, or model@weights.safetensors",
+        libraries=("timm",),
+    )
 
 
 @hookimpl

@@ -140,9 +140,10 @@ def _opened(item: Path | str | bytes, size: tuple[int, int]) -> Image.Image:
         if image.format in {"JPEG", "MPO"}:  # decodes at a fraction of its size; MPO is by phones
             image.draft(None, (round(size[1] * GAP), round(size[0] * GAP)))
         image.load()
-        return ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     except _DAMAGE as error:
         raise _damaged(error) from error
+    return image
 
 
 class _QuietBombs:

@@ -56,23 +56,36 @@ class HFText(PooledTransformer):
     def _load(self, transformers: Any, max_tokens: int) -> None:
         local = {"local_files_only": True, "trust_remote_code": False}
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(self._folder, **local)
-        model = transformers.AutoModel.from_pretrained(self._folder, use_safetensors=True, **local)
-        if model.config.is_encoder_decoder:
+        model, info = transformers.AutoModel.from_pretrained(
+            self._folder, use_safetensors=True, output_loading_info=True, **local
+        )
+        # The configuration of an encoder that was saved alone does not say that it is one.
+        halves = getattr(model, "encoder", None), getattr(model, "decoder", None)
+        if model.config.is_encoder_decoder or None not in halves:
             model = model.get_encoder()
+        unused = ("decoder.", "pooler.")
+        missing = sorted(n for n in info["missing_keys"] if not n.startswith(unused))
+        if missing:
+            raise ValueError(f"it lacks {len(missing)} weights, such as {missing[0]}")
         self.model = model.float()
         self.width = int(model.config.hidden_size)
-        positions = getattr(model.config, "max_position_embeddings", None) or max_tokens
-        self._max_tokens = int(min(max_tokens, positions, self._tokenizer.model_max_length))
+        limits = (getattr(model.config, "max_position_embeddings", None), max_tokens)
+        known = (limit for limit in limits if limit and limit > 0)  # -1 says that there is none
+        self._max_tokens = int(min(*known, self._tokenizer.model_max_length))
 
     def prepare(self, inputs: Inputs, meta_train: Tensor) -> Inputs:
         """Tokenise every text once."""
         del meta_train
         texts = unpack(inputs)
-        return pad(
-            self._tokenizer(texts, truncation=True, max_length=self._max_tokens)["input_ids"]
-            if texts
-            else ()
-        )
+        if not texts:
+            return pad(())
+        ids = self._tokenizer(texts, truncation=True, max_length=self._max_tokens)["input_ids"]
+        if not any(ids):
+            raise UnavailableError(
+                f"hf-text: the tokenizer in {self._folder} makes nothing of any text",
+                "save the one that the model was trained with in the same folder",
+            )
+        return pad(ids)
 
     def weights_digest(self) -> str:
         """SHA-256 over the names and SHA-256 of the weights, configuration and tokenizer files."""

@@ -102,6 +102,9 @@ class HFVision(Encoder):
         self._has_class_token = any(
             name.endswith(("cls_token", "class_embedding")) for name in self.model.state_dict()
         )
+        self._masks = self.model.config.model_type == "vit_mae"
+        if self._masks:
+            self.model.config.mask_ratio = 0.0
         vision = getattr(self.model.config, "vision_config", self.model.config)
         self.channels = int(getattr(vision, "num_channels", None) or 3)
         if channels not in (1, self.channels):
@@ -135,7 +138,15 @@ class HFVision(Encoder):
             features = self.model.get_image_features(pixel_values=x)
             found: Tensor = features if isinstance(features, Tensor) else features.pooler_output
             return found
-        return self._pooled(self.model(pixel_values=x))
+        return self._pooled(self.model(pixel_values=x, **self._unmasked(x)))
+
+    def _unmasked(self, x: Tensor) -> dict[str, Tensor]:
+        """Arguments by which a masked autoencoder sees all of an image, in order."""
+        if not self._masks:
+            return {}
+        patch = int(self.model.config.patch_size)
+        count = x.shape[2] // patch * (x.shape[3] // patch)
+        return {"noise": torch.arange(count, device=x.device).expand(len(x), -1)}
 
     def _pooled(self, output: Any) -> Tensor:
         pooled: Tensor | None = getattr(output, "pooler_output", None)
