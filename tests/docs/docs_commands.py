@@ -112,6 +112,7 @@ def install(folder):
     metadata = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     metadata.mkdir()
     lines = ["Metadata-Version: 2.4", f"Name: {name}", f"Version: {version}"]
+    lines += [f"Summary: {project['description']}"] if "description" in project else []
     lines += [f"License-Expression: {project['license']}"] if "license" in project else []
     lines += [f"Requires-Dist: {one}" for one in project.get("dependencies", ())]
     (metadata / "METADATA").write_text("\n".join(lines) + "\n")

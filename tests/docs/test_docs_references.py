@@ -6,6 +6,8 @@ import pytest
 import yaml
 from docs_blocks import ROOT, pages
 
+from metabench import hookspecs
+from metabench.cli import COMMANDS
 from metabench.leaderboard.overall import COLUMNS as OVERALL_COLUMNS
 from metabench.leaderboard.row import COLUMNS
 
@@ -52,3 +54,24 @@ def test_columns_that_the_statistics_explain_exist():
     known = {*COLUMNS, *OVERALL_COLUMNS, "ci95_*"}
     assert named
     assert named <= known
+
+
+def test_every_command_and_every_hook_has_its_place():
+    commands = (ROOT / "docs/reference/cli.md").read_text("utf-8")
+    assert set(re.findall(r"<!-- include: cli (\S+) -->", commands)) == set(COMMANDS)
+    page = (ROOT / "docs/reference/python/hooks.md").read_text("utf-8")
+    hooks = {name for name in vars(hookspecs) if name.startswith("metabench_")}
+    offered = hooks | set(hookspecs.__all__) - {"TaskKind", "hookimpl", "hookspec"}
+    assert set(re.findall(r"^ {8}- (\w+)$", page, re.MULTILINE)) == offered
+    table = (ROOT / "docs/howto/plugins.md").read_text("utf-8")
+    assert hooks <= set(re.findall(r"`(metabench_\w+)`", table))
+
+
+def test_configuration_names_every_variable():
+    text = (ROOT / "docs/reference/configuration.md").read_text("utf-8")
+    folders = [ROOT / "metabench", *ROOT.glob("plugins/*/metabench_*")]
+    sources = [path.read_text("utf-8") for folder in folders for path in folder.rglob("*.py")]
+    quoted = re.compile(r'"(METABENCH_[A-Z_]+[A-Z])"')
+    read = {name for source in sources for name in quoted.findall(source)}
+    assert read
+    assert {name for name in read if f"`{name}`" not in text} == set()
