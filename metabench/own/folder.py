@@ -13,7 +13,7 @@ from metabench.hookspecs import ReaderInfo
 from metabench.own.data import OwnData, pathname
 from metabench.own.listing import Listing, files_of, list_files
 from metabench.own.readers import choose_by_files, suffix_of
-from metabench.own.rows import Rows, counted, listed, settle_similar
+from metabench.own.rows import Rows, counted, listed, printable, settle_similar
 
 SPLIT_NAMES: Mapping[str, str] = {
     "train": "train",
@@ -63,7 +63,7 @@ def read_folder(own: OwnData, readers: Sequence[ReaderInfo]) -> tuple[Rows, Read
     left = len(parts) - len(chosen)
     if left:
         picked = set(chosen)
-        others = [listing.names[n] for n in range(len(parts)) if n not in picked]
+        others = [printable(listing.names[n]) for n in range(len(parts)) if n not in picked]
         rows.notes.append(f"{counted(left, 'file')} of other kinds left out: {listed(others)}")
     return rows, reader
 
@@ -85,7 +85,7 @@ def _depth(parts: Sequence[Sequence[str]]) -> int:
 
 
 def _rows(own: OwnData, listing: Listing, parts: Sequence[Sequence[str]], depth: int) -> Rows:
-    written = [_clean(split[depth]) for split in parts]
+    written = [printable(split[depth]) for split in parts]
     names = sorted(set(written))
     number = {name: position for position, name in enumerate(names)}
     labels = np.array([number[name] for name in written], dtype=np.int64)
@@ -93,7 +93,7 @@ def _rows(own: OwnData, listing: Listing, parts: Sequence[Sequence[str]], depth:
     kept, labels, notes = settle_similar(names, labels, own)
     rows = Rows(
         items=files_of(listing, paths),
-        places=[_clean(path) for path in paths],
+        places=[printable(path) for path in paths],
         names=kept,
         labels=labels,
         files=(listing.root,) if listing.root.is_file() else (),
@@ -125,11 +125,6 @@ def splits_of(classes: object, splits: object) -> tuple[dict[str, str] | None, s
         if found.setdefault(name, own) != own:
             return None, "train, val and test merged: they hold the same classes"
     return found, "classes split as the data are: train, val and test hold different ones"
-
-
-def _clean(name: str) -> str:
-    """Return a class name that can be written, from a file name that may be any bytes."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def inside(folder: Path, written: str, place: str) -> Path:

@@ -26,6 +26,7 @@ from metabench.own.rows import (
     Rows,
     counted,
     listed,
+    printable,
     settle_similar,
 )
 
@@ -80,7 +81,7 @@ def read_table(
     reader = choose_by_files(own, rows.suffix_counts, readers)
     for written, place in zip(paths, rows.places, strict=True):
         inside(path.parent, written, f"{path.name}, {place}")
-    rows.items, rows.places = FolderFiles(path.parent, paths), paths
+    rows.items, rows.places = FolderFiles(path.parent, paths), [printable(p) for p in paths]
     return rows, reader
 
 

@@ -267,7 +267,10 @@ def test_a_file_name_that_is_no_text(tmp_path):
     odd = os.fsdecode(b"\xff\xfe")
     picture(folder / odd / "0.png", 1001)
     picture(folder / odd / "1.png", 1002)
-    assert "\ufffd\ufffd" in load(data_folder=folder).splits["test"].names
+    (folder / odd / "\x1b[31m.png").write_bytes(b"")
+    data = load(data_folder=folder)
+    assert "\\xff\\xfe" in data.splits["test"].names
+    assert "1 item left out: \\xff\\xfe/\\x1b[31m.png is empty (0 bytes)" in data.notes
 
 
 def test_texts_in_files_of_another_encoding(tmp_path):
