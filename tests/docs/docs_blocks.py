@@ -15,7 +15,8 @@ HIDDEN = re.compile(r"<!-- test\n(.*?)\n?-->", re.DOTALL)
 def pages():
     """Every page of the documentation, and the READMEs."""
     readmes = ("README.md", "plugins/*/README.md", "leaderboards/README.md", "downstream/README.md")
-    found = [*(ROOT / "docs").rglob("*.md"), *(path for name in readmes for path in ROOT.glob(name))]
+    found = [*(ROOT / "docs").rglob("*.md")]
+    found += [path for name in readmes for path in ROOT.glob(name)]
     return [path.relative_to(ROOT).as_posix() for path in sorted(found)]
 
 
