@@ -49,17 +49,21 @@ def _encoder(info: Any) -> tuple[str, ...]:
     name = f"{info.name}:ARGUMENT" if info.argument else info.name
     summary = info.summary + (f"; ARGUMENT: {info.argument}" if info.argument else "")
     return (
-        f"`{name}`", summary, ", ".join(info.modalities),
-        "trainable" if info.trainable else "frozen", ", ".join(info.suites), info.citation,
+        f"`{name}`", summary + _cited(info), ", ".join(info.modalities),
+        "trainable" if info.trainable else "frozen", ", ".join(info.suites),
     )  # fmt: skip
 
 
 def _algorithm(info: Any) -> tuple[str, ...]:
     recipe = info.recipe if ":" not in info.recipe else "its own"
     return (
-        f"`{info.name}`", info.summary, ", ".join(info.task_kinds),
-        "yes" if info.inductive else "no", recipe, info.citation,
+        f"`{info.name}`", info.summary + _cited(info), ", ".join(info.task_kinds),
+        "yes" if info.inductive else "no", recipe,
     )  # fmt: skip
+
+
+def _cited(info: Any) -> str:
+    return f"<br><small>{info.citation}</small>" if info.citation else ""
 
 
 def _metric(info: Any) -> tuple[str, ...]:
@@ -80,10 +84,10 @@ KINDS: Mapping[str, tuple[Sequence[str], Cells, Callable[[Any], str] | None]] = 
         lambda info: info.domain,
     ),
     "encoders": (
-        ("encoder", "what it is", "modality", "weights", "suites", "citation"), _encoder, None,
+        ("encoder", "what it is", "modality", "weights", "suites"), _encoder, None,
     ),
     "algorithms": (
-        ("algorithm", "what it is", "task kinds", "inductive", "recipe", "citation"),
+        ("algorithm", "what it is", "task kinds", "inductive", "recipe"),
         _algorithm,
         None,
     ),

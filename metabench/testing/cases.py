@@ -18,7 +18,7 @@ from metabench.testing.review import Remark, Review, complaint
 
 if TYPE_CHECKING:
     from metabench.leaderboard.audits import Finding
-    from metabench.testing.plugin_checks import PluginSubject
+    from metabench.testing.distribution_checks import PluginSubject
 
 _KINDS: tuple[tuple[Subject, type[Any]], ...] = (
     ("source", TaskSourceInfo),
@@ -56,7 +56,7 @@ class Examination:
     """
 
     def __init__(self, candidate: Candidate) -> None:
-        from metabench.testing.plugin_checks import PluginSubject  # noqa: PLC0415 - light
+        from metabench.testing.distribution_checks import PluginSubject  # noqa: PLC0415 - light
 
         self.candidate = candidate
         self.plugin: PluginSubject = PluginSubject(candidate)
@@ -75,7 +75,7 @@ class Examination:
     def examine(self, case: Case) -> tuple[Remark, ...]:
         """Carry out one case; what is printed meanwhile goes to stderr."""
         from metabench.leaderboard.audits import Finding  # noqa: PLC0415 - needs pydantic
-        from metabench.testing.plugin_checks import run_plugin_check  # noqa: PLC0415 - light
+        from metabench.testing.distribution_checks import run_plugin_check  # noqa: PLC0415 - light
 
         try:
             with stdout_to_stderr():

@@ -14,7 +14,9 @@ HIDDEN = re.compile(r"<!-- test\n(.*?)\n?-->", re.DOTALL)
 
 def pages():
     """Every page of the documentation, and the READMEs."""
-    found = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("plugins/*/README.md"), ROOT / "README.md"]
+    readmes = ("README.md", "plugins/*/README.md", "leaderboards/README.md", "downstream/README.md")
+    found = [*(ROOT / "docs").rglob("*.md")]
+    found += [path for name in readmes for path in ROOT.glob(name)]
     return [path.relative_to(ROOT).as_posix() for path in sorted(found)]
 
 

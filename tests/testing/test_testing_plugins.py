@@ -2,10 +2,12 @@
 
 import importlib.metadata
 import textwrap
+from pathlib import Path
 
 import pytest
 from fake_plugins import algorithm
 
+from metabench import testing
 from metabench.errors import UsageError
 from metabench.leaderboard.audits import QUERY_INDEPENDENCE, Finding
 from metabench.testing import check_plugin, plugin_checks
@@ -193,3 +195,10 @@ def test_first_party_plugins_are_good_as_plugins():
     assert set(PLUGIN_CHECKS) == {
         case.check for case in plugin_checks("vision") if case.subject == "plugin"
     }
+
+
+def test_no_module_of_the_kit_hides_what_the_package_offers():
+    """Importing a submodule sets its name in the package, whatever function was there."""
+    folder = Path(testing.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py")}
+    assert modules & set(testing.__all__) == set()
