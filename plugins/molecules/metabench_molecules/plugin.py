@@ -173,5 +173,7 @@ def metabench_readers() -> Iterator[ReaderInfo]:
         domain="molecules",
         modality="molecule",
         role="smiles",
+        citation="Weininger (1988), J. Chem. Inf. Comput. Sci. 28:31",
+        licence="Apache-2.0",
         requires=_RDKIT,
     )
