@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -16,7 +17,7 @@ import metabench
 from metabench.errors import MetabenchError, UsageError
 from metabench.registry.catalogue import Entry
 from metabench.registry.discovery import load_plugins
-from metabench.registry.elsewhere import There, plugins_elsewhere
+from metabench.registry.elsewhere import There, core_digest, plugins_elsewhere
 from metabench.registry.home import HERE, Environment
 from metabench.runs.jobs import Job
 from metabench.runs.local import LocalExecutor
@@ -190,6 +191,10 @@ def poor(tmp_path_factory):
     (site / "metabench").mkdir()
     (site / "metabench" / "__init__.py").write_text("__version__ = '0.0.1'\n")
     venv(folder / "dependencies", ROOT)
+    core = venv(folder / "code") / "metabench"
+    shutil.copytree(ROOT / "metabench", core, ignore=shutil.ignore_patterns("__pycache__"))
+    with (core / "learners" / "evaluation.py").open("a") as file:
+        file.write("\n# patched\n")
     (folder / "folder").mkdir()
     (folder / "echo").write_text("#!/bin/sh\necho hello\n")
     (folder / "echo").chmod(0o755)
@@ -206,6 +211,7 @@ def poor(tmp_path_factory):
         ("echo", "does not answer as Python 3.11 or newer does"),
         ("metabench", "metabench cannot be imported there (No module named 'metabench')"),
         ("version", f"it has metabench 0.0.1, and this is {metabench.__version__}"),
+        ("code", f"both called {metabench.__version__}, but their code differs; install the same"),
         ("dependencies", "metabench cannot be imported there (No module named"),
     ],
 )
@@ -216,6 +222,17 @@ def test_what_is_wrong_with_an_interpreter_is_told_in_one_line(poor, lacks, said
     assert message.startswith(f"--plugin-env tinted={poor / lacks}: ")
     assert said in message
     assert len(message.splitlines()) == 1
+
+
+def test_the_digest_of_the_core_is_that_of_its_python_files(tmp_path):
+    core = shutil.copytree(ROOT / "metabench", tmp_path / "metabench")
+    assert core_digest(str(core / "__init__.py")) == core_digest(metabench.__file__)
+    module = core / "learners" / "evaluation.py"
+    text = module.read_bytes()
+    module.write_bytes(text.replace(b"\n", b"\r\n"))
+    assert core_digest(str(core / "__init__.py")) == core_digest(metabench.__file__)
+    module.rename(module.with_name("other.py"))
+    assert core_digest(str(core / "__init__.py")) != core_digest(metabench.__file__)
 
 
 def test_a_plugin_that_is_not_there(elsewhere):
