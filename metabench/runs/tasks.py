@@ -219,6 +219,8 @@ class CellTask:
             shared["algorithm"] = parts["algorithm"]
             shared["sampling"] = asdict(protocol.sampling)
             shared["metric"] = parts["metric"]
+        if (environment := self.environment) is not None:
+            shared["environment"] = dict(environment.versions)
         return digest_of(shared)
 
 

@@ -262,8 +262,8 @@ def test_mistakes_on_the_command_line(shell, flags, said):
 class Abroad:
     """An installation that has everything."""
 
-    def __init__(self, name, executable):
-        self.environment = Environment(name, name, executable)
+    def __init__(self, name, executable, **versions):
+        self.environment = Environment(name, name, executable, versions)
 
     def code(self, _target):
         return "c" * 64
@@ -301,6 +301,28 @@ def test_a_cell_runs_in_one_interpreter(trainable, executables, state):
     else:
         assert cell.task.environment == one.environment
     assert cell.task.key_parts["algorithm"]["code"] == "c" * 64
+
+
+def checkpoints(home):
+    """The first checkpoint's key of a supervised learner of one's own, and of one from there."""
+    cells = plan(
+        {"sources": ["blobs"], "encoders": ["coder"], "shots": [1]},
+        algorithms={
+            name: Entry(algorithm(name, recipe="supervised"), "a", "1", place)
+            for name, place in {"own": HERE, "other": home}.items()
+        },
+        encoders={"coder": Entry(encoder("coder"), "b", "1")},
+    )
+    found = {cell.task.cell.algorithm: cell.task.checkpoint_key(0) for cell in cells.values()}
+    return found["own"], found["other"]
+
+
+def test_interpreters_with_other_versions_share_no_checkpoint():
+    own, old = checkpoints(Abroad("plugin", "/a", torch="2.6"))
+    same, new = checkpoints(Abroad("plugin", "/a", torch="2.13"))
+    assert own == same
+    assert len({own, old, new}) == 3
+    assert checkpoints(Abroad("again", "/b", torch="2.6")) == (own, old)
 
 
 HERE_AGAIN = Environment("again", "again", sys.executable)
