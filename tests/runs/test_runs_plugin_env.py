@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from plan_cases import algorithm, encoder, plan
+from plan_cases import algorithm, catalogue, encoder, plan
 from run_cases import SMALL
 
 import metabench
@@ -20,8 +20,11 @@ from metabench.registry.discovery import load_plugins
 from metabench.registry.elsewhere import There, core_digest, plugins_elsewhere
 from metabench.registry.home import HERE, Environment
 from metabench.runs.jobs import Job
+from metabench.runs.known import strangers
 from metabench.runs.local import LocalExecutor
+from metabench.runs.outcomes import unanswered
 from metabench.runs.parts import make_part
+from metabench.runs.why import key_changes
 
 ROOT = Path(__file__).parents[2]
 CONFLICT = ROOT / "tests" / "samples" / "conflict"
@@ -175,8 +178,8 @@ def test_descriptors_are_those_of_the_plugin_and_digests_are_from_there(elsewher
     assert home.libraries(["metabench_sample_palette"]) == {
         "metabench_sample_palette": "metabench-sample-palette 2.0.0"
     }
-    catalogue = load_plugins(environments={"tinted": str(elsewhere)})
-    part = make_part(catalogue.algorithm("tinted-mean"), "tinted-mean")
+    found = load_plugins(environments={"tinted": str(elsewhere)})
+    part = make_part(found.algorithm("tinted-mean"), "tinted-mean")
     assert part.code == home.code(mean.target)
     assert part.environment.versions["torch"]
     assert (part.missing, part.version) == ((), "1.2.0")
@@ -269,7 +272,7 @@ class Abroad:
         return "c" * 64
 
     def dependencies(self, _distribution):
-        return {}
+        return {"palette": self.environment.versions.get("palette", "1.0")}
 
     def libraries(self, names):
         return dict.fromkeys(names, "1")
@@ -323,6 +326,40 @@ def test_interpreters_with_other_versions_share_no_checkpoint():
     assert own == same
     assert len({own, old, new}) == 3
     assert checkpoints(Abroad("again", "/b", torch="2.6")) == (own, old)
+
+
+def planned(home):
+    """A cell whose algorithm and frozen encoder are from one place."""
+    cells = plan(
+        {"sources": ["blobs"], "encoders": ["coder"], "algorithms": ["learner"], "shots": [1]},
+        algorithms={"learner": Entry(algorithm("learner"), "a", "1", home)},
+        encoders={"coder": Entry(encoder("coder", trainable=False), "b", "1", home)},
+    )
+    (cell,) = cells.values()
+    return cell.task
+
+
+def test_versions_of_what_a_plugin_needs_there_are_in_the_key():
+    one, two = (planned(Abroad("plugin", "/a", palette=version)) for version in ("1.0", "2.0"))
+    assert one.key != two.key
+    assert list(key_changes(one.key_parts, two.key_parts)) == [
+        "algorithm.dependencies.palette changed: 1.0 -> 2.0",
+        "encoder.dependencies.palette changed: 1.0 -> 2.0",
+    ]
+    assert planned(Abroad("again", "/b", palette="2.0")).key == two.key
+    here = planned(HERE).key_parts
+    assert not {"dependencies", "environment"} & {*here["algorithm"], *here["encoder"]}
+
+
+def test_a_record_from_there_is_compared_by_plugins_and_not_by_what_they_need():
+    record = unanswered(planned(Abroad("plugin", "/a")), "failed", "for the test")
+    assert record.key_parts["algorithm"]["dependencies"]
+    installed = catalogue(
+        algorithms={"learner": Entry(algorithm("learner"), "a", "1")},
+        encoders={"coder": Entry(encoder("coder", trainable=False), "b", "1")},
+    )
+    parts = [told.split(" is ")[0] for told in strangers(record, installed)]
+    assert parts == ["algorithm.code", "encoder.code"]
 
 
 HERE_AGAIN = Environment("again", "again", sys.executable)
