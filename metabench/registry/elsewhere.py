@@ -127,10 +127,11 @@ def plugins_elsewhere(name: str, python: str) -> tuple[list[Provision], list[Pro
     answer = _ask(bare, {"plugin": name})
     if not answer["plugins"] and not answer["problems"]:
         near = difflib.get_close_matches(name, answer["known"], n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        hint = f"`{bare.executable} -m pip install {name}` installs it"
+        if near:  # what is mistyped may be a stranger's package
+            hint = f"did you mean {' or '.join(near)}?"
         raise UsageError(
             f"--plugin-env {name}={python}: no plugin of that name is installed there; {hint}"
-            f"`{bare.executable} -m pip install {name}` installs it"
         )
     if "torch" not in answer["versions"]:
         raise UsageError(
