@@ -241,7 +241,7 @@ def test_the_digest_of_the_core_is_that_of_its_python_files(tmp_path):
 def test_a_plugin_that_is_not_there(elsewhere):
     with pytest.raises(UsageError, match=r"no plugin of that name .* did you mean tinted\?$"):
         plugins_elsewhere("tintet", str(elsewhere))
-    with pytest.raises(UsageError, match="pip install zzz-qqq` installs it$"):
+    with pytest.raises(UsageError, match=r"pip install zzz-qqq` installs it$"):
         plugins_elsewhere("zzz-qqq", str(elsewhere))
     with pytest.raises(UsageError, match="metabench itself"):
         plugins_elsewhere("metabench", str(elsewhere))
