@@ -212,8 +212,8 @@ def first_error(error: ValidationError, keys: Iterable[str] = ()) -> str:
         known = Entry.model_fields if above else keys
         return f"unknown key {key!r}{inside}; {near(key, known)}"
     if first["loc"][-1:] == ("[key]",):
-        *above, name, _ = first["loc"]
-        return f"{'.'.join(map(str, above))}: {name!r} cannot be a name; {NAME_RULE}"
+        *table, name, _ = map(str, first["loc"])
+        return f"{'.'.join(table)}: {name!r} cannot be a name; {NAME_RULE}"
     message = first["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if first["type"] == "missing":
