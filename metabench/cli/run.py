@@ -19,7 +19,7 @@ from metabench.cli._common import (
     plugin_options,
 )
 from metabench.cli._own import own_options, settings_of
-from metabench.cli._settings import FILE, ConfiguredCommand, read_algorithms
+from metabench.cli._settings import ALGORITHMS, FILE, ConfiguredCommand, read_algorithms
 from metabench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ def _request(options: dict[str, Any]) -> RunRequest:
         return RunRequest(**options)
     except ValidationError as error:
         if error.errors()[0]["loc"][0] == "variants":
-            raise UsageError(f"{Path(FILE).absolute()}: {first_error(error)}") from error
+            fault = first_error(error).removeprefix("variants")
+            raise UsageError(f"{Path(FILE).absolute()}: [{ALGORITHMS}]{fault}") from error
         raise UsageError(f"--{first_error(error)}") from error
 
 

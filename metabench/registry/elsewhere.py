@@ -6,6 +6,8 @@ The interpreter runs `metabench.registry.describe`, which answers in JSON.
 from __future__ import annotations
 
 import difflib
+import hashlib
+import inspect
 import json
 import os
 import shutil
@@ -26,20 +28,43 @@ from metabench.registry.home import Environment, package_of
 from metabench.registry.loading import HOOKS, Provision
 
 ANSWER_SECONDS = 120
-BOOTSTRAP = """
-import json, sys
+
+
+def core_digest(init: str) -> str:
+    """Return the SHA-256 of the Python files of metabench; its text runs there, too.
+
+    Args:
+        init: The path of its ``__init__.py``.
+    """
+    folder, sha = Path(init).parent, hashlib.sha256()
+    for name, file in sorted((path.relative_to(folder), path) for path in folder.rglob("*.py")):
+        content = hashlib.sha256(file.read_bytes().replace(b"\r\n", b"\n"))
+        sha.update(f"{name.as_posix()}\0{content.hexdigest()}\0".encode())
+    return sha.hexdigest()
+
+
+BOOTSTRAP = f"""
+import hashlib, json, sys
+from pathlib import Path
+
+{inspect.getsource(core_digest)}
+
+version, digest = sys.argv[1:]
 try:
     import metabench
-    version = metabench.__version__
-    if version == sys.argv[1]:
+    if metabench.__version__ != version:
+        fault = {{"other": metabench.__version__}}
+    elif core_digest(metabench.__file__) != digest:
+        fault = {{"differs": str(Path(metabench.__file__).parent)}}
+    else:
+        fault = None
         from metabench.registry.describe import main
 except ImportError as error:
-    print(json.dumps({"absent": str(error)}))
+    fault = {{"absent": str(error)}}
+if fault:
+    print(json.dumps(fault))
 else:
-    if version == sys.argv[1]:
-        main()
-    else:
-        print(json.dumps({"other": version}))
+    main()
 """
 TYPES: Mapping[Kind, type[Descriptor]] = dict(HOOKS.values())
 
@@ -102,10 +127,11 @@ def plugins_elsewhere(name: str, python: str) -> tuple[list[Provision], list[Pro
     answer = _ask(bare, {"plugin": name})
     if not answer["plugins"] and not answer["problems"]:
         near = difflib.get_close_matches(name, answer["known"], n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        hint = f"`{bare.executable} -m pip install {name}` installs it"
+        if near:  # what is mistyped may be a stranger's package
+            hint = f"did you mean {' or '.join(near)}?"
         raise UsageError(
             f"--plugin-env {name}={python}: no plugin of that name is installed there; {hint}"
-            f"`{bare.executable} -m pip install {name}` installs it"
         )
     if "torch" not in answer["versions"]:
         raise UsageError(
@@ -161,7 +187,8 @@ def find_interpreter(name: str, python: str) -> str:
 def _ask(environment: Environment, question: Mapping[str, Any]) -> Any:
     """Start the interpreter, ask, and take its answer."""
     place = f"--plugin-env {environment.name}={environment.python}"
-    command = [environment.executable, "-P", "-c", BOOTSTRAP, metabench.__version__]
+    version, digest = metabench.__version__, core_digest(metabench.__file__)
+    command = [environment.executable, "-P", "-c", BOOTSTRAP, version, digest]
     try:
         done = subprocess.run(  # noqa: S603 - the user's own interpreter
             command,
@@ -186,14 +213,27 @@ def _ask(environment: Environment, question: Mapping[str, Any]) -> Any:
     if "absent" in answer:
         raise UsageError(
             f"{place}: metabench cannot be imported there ({one_line(answer['absent'])}); run "
-            f"`{environment.executable} -m pip install metabench=={metabench.__version__}`"
+            f"`{environment.executable} -m pip install metabench=={version}`"
         )
     if "other" in answer:
         raise UsageError(
-            f"{place}: it has metabench {answer['other']}, and this is {metabench.__version__}; "
-            f"run `{environment.executable} -m pip install metabench=={metabench.__version__}`"
+            f"{place}: it has metabench {answer['other']}, and this is {version}; "
+            f"run `{environment.executable} -m pip install metabench=={version}`"
+        )
+    if "differs" in answer:
+        ours = Path(metabench.__file__).parent
+        raise UsageError(
+            f"{place}: its metabench ({answer['differs']}) and this one ({ours}) are both called "
+            f"{version}, but their code differs; install the same one in both, such as by "
+            f"`{environment.executable} -m pip install --force-reinstall --no-deps {_origin(ours)}`"
         )
     return answer
+
+
+def _origin(package: Path) -> str:
+    """Return what pip installs this metabench from: its checkout, or else an index."""
+    checkout = (package.parent / "pyproject.toml").is_file()
+    return f"-e {package.parent}" if checkout else f"metabench=={metabench.__version__}"
 
 
 def _descriptor(cls: type[Descriptor], values: Mapping[str, Any]) -> Descriptor:

@@ -105,9 +105,18 @@ def libraries_of(info: Descriptor) -> tuple[str, ...]:
     """
     if not isinstance(info, ChosenInfo):
         return ()
+    named = chosen_target(info)
+    return (*info.libraries, named) if named else info.libraries
+
+
+def chosen_target(info: Descriptor) -> str:
+    """Return the argument of ``name:ARGUMENT`` if it is a target; else nothing.
+
+    Args:
+        info: A descriptor, with the argument among its options.
+    """
     argument = str(info.options.get("argument", ""))
-    named = (argument,) if TARGET.fullmatch(argument) else ()
-    return (*info.libraries, *named)
+    return argument if isinstance(info, ChosenInfo) and TARGET.fullmatch(argument) else ""
 
 
 def package_of(name: str) -> str:

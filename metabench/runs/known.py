@@ -14,6 +14,9 @@ from metabench.runs.why import key_changes
 OF_THE_EPISODES = frozenset({"chance", "best", "protocol"})
 """What a cell says that hangs on its test episodes, or is but a name."""
 
+DEPENDENCIES = ".dependencies"
+"""What the key has of a plugin in another interpreter only; libraries are no part of a plugin."""
+
 
 def strangers(record: Record, catalogue: Catalogue) -> Iterator[str]:
     """Plan a record's cell anew and compare.
@@ -41,6 +44,8 @@ def strangers(record: Record, catalogue: Catalogue) -> Iterator[str]:
     )
     for change in key_changes(ours, parts):
         part, _, values = change.partition(" changed: ")
+        if part.endswith(DEPENDENCIES):
+            continue
         here, _, there = values.partition(" -> ")
         yield f"{part} is {there or change}, and what is installed here is {here or 'another'}"
     expected = cell_of(draft)

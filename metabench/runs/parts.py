@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from metabench.errors import UsageError
 from metabench.hookspecs import AlgorithmInfo, Descriptor
 from metabench.registry.catalogue import Catalogue, Entry
-from metabench.registry.home import libraries_of, package_of
+from metabench.registry.home import chosen_target, libraries_of, package_of
 from metabench.runs.suite import Suite, Variant
 from metabench.runs.tasks import Part
 
@@ -43,6 +43,31 @@ def make_part(entry: Entry[D], name: str) -> Part[D]:
         missing=home.missing(dict.fromkeys((*info.requires, *map(package_of, libraries)))),
         recipe_code=tuple(home.code(stage) for stage in stages if ":" in stage),
         environment=home.environment,
+    )
+
+
+def what_is_missing(part: Part[Any]) -> str:
+    """Say which modules a part lacks, and how it gets them.
+
+    A module that the user names may be a file of their own, and a package on an index that has its
+    name a stranger's: pip is advised only for what a plugin asks for.
+
+    Args:
+        part: A part with missing modules.
+    """
+    own = package_of(chosen_target(part.info))
+    asked = [name for name in part.missing if name != own]
+    if asked:
+        pip = f"{part.environment.executable} -m pip" if part.environment else "pip"
+        return f"{part.name} needs {', '.join(asked)}; run `{pip} install {' '.join(asked)}`"
+    if part.environment:
+        return (
+            f"{part.name} needs {own}, which cannot be imported in {part.environment}; install "
+            "there what provides it"
+        )
+    return (
+        f"{part.name} needs {own}, which cannot be imported here; install what provides it, or "
+        f"put the folder that {own} is in on PYTHONPATH"
     )
 
 

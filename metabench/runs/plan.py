@@ -10,7 +10,7 @@ from metabench.errors import InapplicableError, UsageError, unknown_name
 from metabench.hookspecs import AlgorithmInfo, EncoderInfo, MetricInfo, TaskSourceInfo
 from metabench.registry.catalogue import Catalogue, Entry
 from metabench.runs.outcomes import Verdict
-from metabench.runs.parts import make_part, with_variants
+from metabench.runs.parts import make_part, what_is_missing, with_variants
 from metabench.runs.protocol import Protocol
 from metabench.runs.record import Cell, digest_of
 from metabench.runs.request import RunRequest
@@ -265,10 +265,7 @@ def first_verdict(
     parts: list[Part[Any]] = [source, *([encoder] if encoder else []), learner]
     for part in parts:
         if part.missing:
-            pip = f"{part.environment.executable} -m pip" if part.environment else "pip"
-            remedy = f"{pip} install {' '.join(part.missing)}"
-            reason = f"{part.name} needs {', '.join(part.missing)}; run `{remedy}`"
-            return Verdict("unavailable", reason)
+            return Verdict("unavailable", what_is_missing(part))
     if len(homes := environments(learner, encoder, metrics)) > 1:
         return Verdict("unavailable", f"it needs {' and '.join(map(str, homes))} in one process")
     return None

@@ -17,6 +17,7 @@ from metabench.hookspecs import TaskKind
 from metabench.runs.protocol import Protocol
 
 NAME = r"^[a-z0-9][a-z0-9._+-]*$"
+NAME_RULE = "a name is of lower-case letters, digits and . _ + -, and begins with a letter or digit"
 DERIVED = frozenset({"name", "shot", "metric", "engine"})
 """Protocol settings that a suite cannot give: its name, ``shots``, the source and the core do."""
 
@@ -210,6 +211,9 @@ def first_error(error: ValidationError, keys: Iterable[str] = ()) -> str:
         inside = f" in {'.'.join(above)}" if above else ""
         known = Entry.model_fields if above else keys
         return f"unknown key {key!r}{inside}; {near(key, known)}"
+    if first["loc"][-1:] == ("[key]",):
+        *table, name, _ = map(str, first["loc"])
+        return f"{'.'.join(table)}: {name!r} cannot be a name; {NAME_RULE}"
     message = first["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if first["type"] == "missing":

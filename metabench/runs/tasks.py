@@ -47,13 +47,17 @@ class Part(Generic[D_co]):
 
     def key(self) -> dict[str, Any]:
         """Return what of it enters a cell key."""
-        key = {
+        key: dict[str, Any] = {
             "name": self.name,
             "options": dict(self.info.options),
             "version": self.version,
             "code": self.code,
         }
-        return key | ({"libraries": dict(self.libraries)} if self.libraries else {})
+        if self.libraries:
+            key["libraries"] = dict(self.libraries)
+        if self.environment is not None:  # one plugin may be in several, with other versions
+            key["dependencies"] = dict(self.dependencies)
+        return key
 
 
 def environments(
@@ -219,6 +223,8 @@ class CellTask:
             shared["algorithm"] = parts["algorithm"]
             shared["sampling"] = asdict(protocol.sampling)
             shared["metric"] = parts["metric"]
+        if (environment := self.environment) is not None:
+            shared["environment"] = dict(environment.versions)
         return digest_of(shared)
 
 

@@ -52,7 +52,10 @@ def test_without_a_file_there_are_none(toml):
     [
         ("trees = 3", "trees in [algorithms] is neither the name of an algorithm nor a table"),
         ("trees = { n_estimators = 3 }", "trees in [algorithms] is neither"),
-        ('"two words" = "protonet"', "two words"),
+        (
+            '"Two words" = "protonet"',
+            "metabench.toml: [algorithms]: 'Two words' cannot be a name; a name is of lower-case",
+        ),
         ('trees = "sklearn"', "algorithm 'trees': algorithm 'sklearn' needs an argument"),
         ('protonet = "maml"', "algorithm 'protonet': metabench-algorithms has an algorithm of"),
         ('trees = "protonett"', "unknown algorithm 'protonett'; did you mean protonet"),

@@ -56,13 +56,17 @@ def test_without_libraries_the_key_is_as_it_always_was():
 def test_what_the_argument_needs_and_is_not_installed_makes_the_cell_unavailable():
     verdict = only({"algorithms": ["any:no_such_package.module:Thing"]}).verdict
     assert verdict.status == "unavailable"
-    assert "any:no_such_package.module:Thing needs no_such_package" in verdict.reason
+    assert verdict.reason == (
+        "any:no_such_package.module:Thing needs no_such_package, which cannot be imported here; "
+        "install what provides it, or put the folder that no_such_package is in on PYTHONPATH"
+    )
     coder = encoder("coder", trainable=False, argument="model", libraries=("no_such_package",))
     cells = plan(
         ONE | {"encoders": ["coder:x"], "algorithms": ["protonet"]}, encoders=entries(coder)
     )
     (cell,) = cells.values()
     assert cell.verdict.status == "unavailable"
+    assert "run `pip install no_such_package`" in cell.verdict.reason
 
 
 def test_no_run_takes_an_algorithm_without_its_argument():

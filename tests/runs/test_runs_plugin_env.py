@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -9,18 +10,21 @@ import time
 from pathlib import Path
 
 import pytest
-from plan_cases import algorithm, encoder, plan
+from plan_cases import algorithm, catalogue, encoder, plan
 from run_cases import SMALL
 
 import metabench
 from metabench.errors import MetabenchError, UsageError
 from metabench.registry.catalogue import Entry
 from metabench.registry.discovery import load_plugins
-from metabench.registry.elsewhere import There, plugins_elsewhere
+from metabench.registry.elsewhere import There, core_digest, plugins_elsewhere
 from metabench.registry.home import HERE, Environment
 from metabench.runs.jobs import Job
+from metabench.runs.known import strangers
 from metabench.runs.local import LocalExecutor
+from metabench.runs.outcomes import unanswered
 from metabench.runs.parts import make_part
+from metabench.runs.why import key_changes
 
 ROOT = Path(__file__).parents[2]
 CONFLICT = ROOT / "tests" / "samples" / "conflict"
@@ -174,8 +178,8 @@ def test_descriptors_are_those_of_the_plugin_and_digests_are_from_there(elsewher
     assert home.libraries(["metabench_sample_palette"]) == {
         "metabench_sample_palette": "metabench-sample-palette 2.0.0"
     }
-    catalogue = load_plugins(environments={"tinted": str(elsewhere)})
-    part = make_part(catalogue.algorithm("tinted-mean"), "tinted-mean")
+    found = load_plugins(environments={"tinted": str(elsewhere)})
+    part = make_part(found.algorithm("tinted-mean"), "tinted-mean")
     assert part.code == home.code(mean.target)
     assert part.environment.versions["torch"]
     assert (part.missing, part.version) == ((), "1.2.0")
@@ -190,6 +194,10 @@ def poor(tmp_path_factory):
     (site / "metabench").mkdir()
     (site / "metabench" / "__init__.py").write_text("__version__ = '0.0.1'\n")
     venv(folder / "dependencies", ROOT)
+    core = venv(folder / "code") / "metabench"
+    shutil.copytree(ROOT / "metabench", core, ignore=shutil.ignore_patterns("__pycache__"))
+    with (core / "learners" / "evaluation.py").open("a") as file:
+        file.write("\n# patched\n")
     (folder / "folder").mkdir()
     (folder / "echo").write_text("#!/bin/sh\necho hello\n")
     (folder / "echo").chmod(0o755)
@@ -206,6 +214,7 @@ def poor(tmp_path_factory):
         ("echo", "does not answer as Python 3.11 or newer does"),
         ("metabench", "metabench cannot be imported there (No module named 'metabench')"),
         ("version", f"it has metabench 0.0.1, and this is {metabench.__version__}"),
+        ("code", f"both called {metabench.__version__}, but their code differs; install the same"),
         ("dependencies", "metabench cannot be imported there (No module named"),
     ],
 )
@@ -218,9 +227,22 @@ def test_what_is_wrong_with_an_interpreter_is_told_in_one_line(poor, lacks, said
     assert len(message.splitlines()) == 1
 
 
+def test_the_digest_of_the_core_is_that_of_its_python_files(tmp_path):
+    core = shutil.copytree(ROOT / "metabench", tmp_path / "metabench")
+    assert core_digest(str(core / "__init__.py")) == core_digest(metabench.__file__)
+    module = core / "learners" / "evaluation.py"
+    text = module.read_bytes()
+    module.write_bytes(text.replace(b"\n", b"\r\n"))
+    assert core_digest(str(core / "__init__.py")) == core_digest(metabench.__file__)
+    module.rename(module.with_name("other.py"))
+    assert core_digest(str(core / "__init__.py")) != core_digest(metabench.__file__)
+
+
 def test_a_plugin_that_is_not_there(elsewhere):
-    with pytest.raises(UsageError, match=r"no plugin of that name .* did you mean tinted\?"):
+    with pytest.raises(UsageError, match=r"no plugin of that name .* did you mean tinted\?$"):
         plugins_elsewhere("tintet", str(elsewhere))
+    with pytest.raises(UsageError, match=r"pip install zzz-qqq` installs it$"):
+        plugins_elsewhere("zzz-qqq", str(elsewhere))
     with pytest.raises(UsageError, match="metabench itself"):
         plugins_elsewhere("metabench", str(elsewhere))
 
@@ -245,14 +267,14 @@ def test_mistakes_on_the_command_line(shell, flags, said):
 class Abroad:
     """An installation that has everything."""
 
-    def __init__(self, name, executable):
-        self.environment = Environment(name, name, executable)
+    def __init__(self, name, executable, **versions):
+        self.environment = Environment(name, name, executable, versions)
 
     def code(self, _target):
         return "c" * 64
 
     def dependencies(self, _distribution):
-        return {}
+        return {"palette": self.environment.versions.get("palette", "1.0")}
 
     def libraries(self, names):
         return dict.fromkeys(names, "1")
@@ -284,6 +306,62 @@ def test_a_cell_runs_in_one_interpreter(trainable, executables, state):
     else:
         assert cell.task.environment == one.environment
     assert cell.task.key_parts["algorithm"]["code"] == "c" * 64
+
+
+def checkpoints(home):
+    """The first checkpoint's key of a supervised learner of one's own, and of one from there."""
+    cells = plan(
+        {"sources": ["blobs"], "encoders": ["coder"], "shots": [1]},
+        algorithms={
+            name: Entry(algorithm(name, recipe="supervised"), "a", "1", place)
+            for name, place in {"own": HERE, "other": home}.items()
+        },
+        encoders={"coder": Entry(encoder("coder"), "b", "1")},
+    )
+    found = {cell.task.cell.algorithm: cell.task.checkpoint_key(0) for cell in cells.values()}
+    return found["own"], found["other"]
+
+
+def test_interpreters_with_other_versions_share_no_checkpoint():
+    own, old = checkpoints(Abroad("plugin", "/a", torch="2.6"))
+    same, new = checkpoints(Abroad("plugin", "/a", torch="2.13"))
+    assert own == same
+    assert len({own, old, new}) == 3
+    assert checkpoints(Abroad("again", "/b", torch="2.6")) == (own, old)
+
+
+def planned(home):
+    """A cell whose algorithm and frozen encoder are from one place."""
+    cells = plan(
+        {"sources": ["blobs"], "encoders": ["coder"], "algorithms": ["learner"], "shots": [1]},
+        algorithms={"learner": Entry(algorithm("learner"), "a", "1", home)},
+        encoders={"coder": Entry(encoder("coder", trainable=False), "b", "1", home)},
+    )
+    (cell,) = cells.values()
+    return cell.task
+
+
+def test_versions_of_what_a_plugin_needs_there_are_in_the_key():
+    one, two = (planned(Abroad("plugin", "/a", palette=version)) for version in ("1.0", "2.0"))
+    assert one.key != two.key
+    assert list(key_changes(one.key_parts, two.key_parts)) == [
+        "algorithm.dependencies.palette changed: 1.0 -> 2.0",
+        "encoder.dependencies.palette changed: 1.0 -> 2.0",
+    ]
+    assert planned(Abroad("again", "/b", palette="2.0")).key == two.key
+    here = planned(HERE).key_parts
+    assert not {"dependencies", "environment"} & {*here["algorithm"], *here["encoder"]}
+
+
+def test_a_record_from_there_is_compared_by_plugins_and_not_by_what_they_need():
+    record = unanswered(planned(Abroad("plugin", "/a")), "failed", "for the test")
+    assert record.key_parts["algorithm"]["dependencies"]
+    installed = catalogue(
+        algorithms={"learner": Entry(algorithm("learner"), "a", "1")},
+        encoders={"coder": Entry(encoder("coder", trainable=False), "b", "1")},
+    )
+    parts = [told.split(" is ")[0] for told in strangers(record, installed)]
+    assert parts == ["algorithm.code", "encoder.code"]
 
 
 HERE_AGAIN = Environment("again", "again", sys.executable)

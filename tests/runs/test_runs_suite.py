@@ -35,7 +35,7 @@ def test_the_shipped_suites_are_valid():
         ("seeds = ['x']\n", "seeds = 'x': input should be a valid integer"),
         ("shots = []\n", "shots = []: "),
         ("name = 'b'\n", "mine.toml is not valid TOML: "),
-        ("[variants.Big]\nalgorithm = 'maml'\n", "Big"),
+        ("[variants.Big]\nalgorithm = 'maml'\n", "variants: 'Big' cannot be a name; a name is"),
         ("[variants.big]\nsteps = 3\n", "the key 'variants.big.algorithm' is missing"),
     ],
 )
