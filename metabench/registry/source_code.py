@@ -3,8 +3,9 @@
 It covers the target's module, every module of the same top-level package that is imported from
 there (inside functions too), what importing the ``__init__`` of every package on the way executes
 (not its functions, which nobody here calls), and every file that is not Python in a ``data`` folder
-beside any of these modules. Other packages have versions of their
-own and are not covered; neither are modules that are named only at run time.
+beside any of these modules. If the target's module is in no package, modules of the same
+distribution beside it take the place of those of the package. Other packages have versions of
+their own and are not covered; neither are modules that are named only at run time.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import importlib.metadata
 import importlib.util
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES
@@ -59,6 +62,8 @@ class _Package:
         """
         if module == self.name:
             return self.file
+        if not self.folders:
+            return self._beside(module)
         if not module.startswith(f"{self.name}."):
             return None
         parts = module.split(".")[1:]
@@ -70,12 +75,38 @@ class _Package:
                         return file
         return None
 
+    def _beside(self, module: str) -> Path | None:
+        """Find another module that is in no package, in the same folder and distribution."""
+        if self.file is None or self.name in sys.stdlib_module_names or not module.isidentifier():
+            return None
+        other = _Package.find(module)
+        if other is None or other.folders or other.file is None:
+            return None
+        folder = self.file.parent
+        if other.file.parent != folder or not _are_one(folder, self.file.name, other.file.name):
+            return None
+        return other.file
+
     def relative(self, file: Path) -> str:
         """Return a path that is the same on every machine."""
         for folder in self.folders:
             if file.is_relative_to(folder):
                 return file.relative_to(folder).as_posix()
         return file.name
+
+
+def _are_one(folder: Path, *names: str) -> bool:
+    """Whether files of a folder belong to one distribution.
+
+    Where none is installed into the folder, it is that of a project.
+    """
+    if not any(folder.glob("*.dist-info")):
+        return True
+    for distribution in importlib.metadata.distributions(path=[str(folder)]):
+        listed = "\n" + (distribution.read_text("RECORD") or "")
+        if all(f"\n{name}," in listed for name in names):
+            return True
+    return False
 
 
 def code_digest(target: str) -> str:
@@ -112,7 +143,9 @@ def code_digest(target: str) -> str:
 
 
 def code_files(module: str) -> frozenset[Path]:
-    """Return the files of a module and of all that it imports of its own top-level package.
+    """Return the files of a module and of all that it imports of its own.
+
+    That is of its top-level package, or of the modules beside one that is in no package.
 
     Args:
         module: The full dotted name.
@@ -122,10 +155,10 @@ def code_files(module: str) -> frozenset[Path]:
 
 
 def imported_packages(module: str) -> frozenset[str]:
-    """Return the top-level names of what a module imports outside its own top-level package.
+    """Return the top-level names of what a module imports beside its own files.
 
-    What it imports of its own package counts with it, and so does what is imported inside
-    functions; what only type checkers import does not.
+    What it imports of its own (see `code_files`) counts with it, and so does what is imported
+    inside functions; what only type checkers import does not.
 
     Args:
         module: The full dotted name.
@@ -135,7 +168,8 @@ def imported_packages(module: str) -> frozenset[str]:
     if package is None:
         return frozenset()
     names = set()
-    for file in _reachable(package, module):
+    files = _reachable(package, module)
+    for file in files:
         if file.suffix == ".py":
             parts = Path(package.relative(file)).with_suffix("").parts
             own = ".".join((top, *parts)) if package.folders else top
@@ -143,7 +177,8 @@ def imported_packages(module: str) -> frozenset[str]:
             own = own.removesuffix(".__init__")
             for base, _ in _imports(_content(file), own, is_package=is_package, whole=True):
                 names.add(base.partition(".")[0])
-    return frozenset(names - {top, ""})
+    beside = set() if package.folders else {file.name.partition(".")[0] for file in files}
+    return frozenset(names - beside - {top, ""})
 
 
 def _reachable(package: _Package, start: str) -> dict[Path, bool]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import keyword
 import re
 import sys
 from dataclasses import dataclass
+from importlib import resources
 from typing import Literal
 
 from metabench.errors import UsageError
@@ -17,6 +19,8 @@ Added = Literal["algorithm", "encoder", "source"]
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST = 30
+FOLDERS = ("build", "dist", "results", "tests")
+"""Folders of a distribution that are something else than its package."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ def checked_name(name: str, kind: Added, catalogue: Catalogue) -> Names:
         hint = f"; did you mean {near}?" if NAME.fullmatch(near) else ", such as nearest-median"
         raise UsageError(f"the name {name!r} {rule}{hint}")
     names = Names(name)
+    _refuse_reserved(names, kind)
     if keyword.iskeyword(names.package) or names.package in sys.stdlib_module_names:
         raise UsageError(f"the name {name!r} is Python's own; add a word, such as {name}-{kind}")
     entries = {
@@ -84,6 +89,37 @@ def checked_name(name: str, kind: Added, catalogue: Catalogue) -> Names:
             f"add a word, such as {name}-{kind}"
         )
     return names
+
+
+def _refuse_reserved(names: Names, kind: Added) -> None:
+    """Refuse a name that a command or the new distribution uses for something else."""
+    remedy = f"add a word, such as {names.name}-{kind}"
+    if names.name == "all":
+        raise UsageError(f"the name 'all' stands for every {kind} in a command; {remedy}")
+    if names.package in FOLDERS:
+        raise UsageError(
+            f"the name {names.name!r} is that of a folder beside the package's; {remedy}"
+        )
+    if kind == "source":
+        return  # it has no class
+    problem = f"the class of {names.name!r} would be {names.cls}"
+    if keyword.iskeyword(names.cls):
+        raise UsageError(f"{problem}, Python's own; {remedy}")
+    if names.cls in _template_names(kind):
+        raise UsageError(f"{problem}, which its module or its test has already; {remedy}")
+
+
+def _template_names(kind: Added) -> set[str]:
+    """Return what the modules of a new plugin import or define as classes."""
+    found = set()
+    for file in (resources.files("metabench.scaffold") / "templates" / kind).iterdir():
+        tree = ast.parse(re.sub(r"\$\w+", "filled", file.read_text("utf-8")))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                found |= {alias.asname or alias.name for alias in node.names}
+            elif isinstance(node, ast.ClassDef):
+                found.add(node.name)
+    return found
 
 
 def _is_importable(module: str) -> bool:

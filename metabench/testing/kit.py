@@ -70,11 +70,44 @@ def _described(
 ) -> tuple[AlgorithmInfo, type[Algorithm[Any]]]:
     """Return the descriptor and the class of what was named."""
     if isinstance(algorithm, type):
-        return described(AlgorithmInfo, algorithm, declared), algorithm
+        made = expected(algorithm, Algorithm)
+        return described(AlgorithmInfo, made, declared), made
+    if not isinstance(algorithm, str | AlgorithmInfo):
+        raise no_subject(algorithm, "algorithm", "a class")
     refuse_declared("algorithm", declared)
     if isinstance(algorithm, str):
         algorithm = load_plugins().algorithm(algorithm).info
-    return algorithm, resolve_target(algorithm.target)
+    return algorithm, expected(resolve_target(algorithm.target), Algorithm)
+
+
+def expected(made: Any, base: type[Any]) -> Any:
+    """Return a class that is to be examined.
+
+    Args:
+        made: What was given, or what a target names.
+        base: What it should be a subclass of.
+
+    Raises:
+        UsageError: If it is not.
+    """
+    if isinstance(made, type) and issubclass(made, base):
+        return made
+    name = getattr(made, "__qualname__", repr(made))
+    whole = f"{base.__module__}.{base.__qualname__}"
+    raise UsageError(f"{name} is no subclass of {whole}; derive the class that is checked from it")
+
+
+def no_subject(given: Any, kind: str, made: str) -> UsageError:
+    """Describe what is none of the things that can be examined.
+
+    Args:
+        given: What was given.
+        kind: What was wanted, such as ``algorithm``.
+        made: What implements one: ``a class``.
+    """
+    return UsageError(
+        f"{given!r:.60} is no {kind}; give the name of an installed {kind}, a descriptor or {made}"
+    )
 
 
 def described(kind: type[D], made: Any, declared: Mapping[str, Any]) -> D:

@@ -19,7 +19,7 @@ from metabench.registry.targets import resolve_target
 from metabench.tasks.data import TaskData
 from metabench.testing.encoder_checks import EncoderSubject, run_encoder_check
 from metabench.testing.inputs import Sample, find_sample, sample_of
-from metabench.testing.kit import described, refuse_declared
+from metabench.testing.kit import described, expected, no_subject, refuse_declared
 from metabench.testing.names import ENCODER_CHECKS, SOURCE_CHECKS, chosen_checks
 from metabench.testing.source_checks import SourceSubject, run_source_check
 
@@ -46,7 +46,10 @@ def _encoder(
     encoder: str | EncoderInfo | type[Encoder], declared: Mapping[str, Any]
 ) -> tuple[EncoderInfo, Any]:
     if isinstance(encoder, type):
-        return described(EncoderInfo, encoder, {**MADE_UP, **declared}), encoder
+        made = expected(encoder, Encoder)
+        return described(EncoderInfo, made, {**MADE_UP, **declared}), made
+    if not isinstance(encoder, str | EncoderInfo):
+        raise no_subject(encoder, "encoder", "a class")
     refuse_declared("encoder", declared)
     if isinstance(encoder, str):
         info = load_plugins().encoder(encoder).info
@@ -81,6 +84,8 @@ def examine_source(
         refuse_declared("source", declared)
         info = load_plugins().source(source).info if isinstance(source, str) else source
         made = resolve_target(info.target)
+    elif not hasattr(source, "__qualname__"):
+        raise no_subject(source, "source", "a function")
     else:
         if "modality" not in declared:
             raise UsageError("say what a function delivers: check_source(..., modality='image')")

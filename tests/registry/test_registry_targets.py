@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from metabench.errors import MetabenchError, UnavailableError
+from metabench.registry.source_code import code_files, imported_packages
 from metabench.registry.targets import code_digest, missing_modules, resolve_target
 
 PACKAGE = {
@@ -127,6 +128,35 @@ def test_a_module_outside_a_package(site):
     before = code_digest("single:x")
     (site.path / "single.py").write_text("x = 2\n")
     assert code_digest("single:x") != before
+
+
+FLAT = "import json, flat_common\ndef f():\n    from flat_helper import g\nclass G: pass\n"
+
+
+@pytest.mark.parametrize("installed", ["project", "distribution", "other"])
+def test_modules_beside_a_module_count_if_they_are_of_its_distribution(site, installed):
+    (site.path / "flat.py").write_text(FLAT)
+    (site.path / "flat_helper.py").write_text("import flat_deeper\n")
+    for name in ("flat_common", "flat_deeper", "json"):
+        (site.path / f"{name}.py").write_text("x = 1\n")
+    if installed != "project":
+        own = ["flat", "flat_helper", "flat_deeper"] + ["flat_common"] * (installed != "other")
+        record = "".join(f"{name}.py,sha256=0,10\n" for name in own)
+        (site.metadata("flat") / "RECORD").write_text(record)
+        (site.metadata("other") / "RECORD").write_text("flat_common.py,sha256=0,10\n")
+    changed = set()
+    for name in ("flat_common", "flat_helper", "flat_deeper", "json"):
+        before = code_digest("flat:G")
+        (site.path / f"{name}.py").write_text("import flat_deeper\ny = 2\n")
+        changed |= {name} if code_digest("flat:G") != before else set()
+    expected = {"flat_common", "flat_helper", "flat_deeper"}
+    assert changed == expected - ({"flat_common"} if installed == "other" else set())
+    assert {file.stem for file in code_files("flat")} == {"flat", *changed}
+    assert imported_packages("flat") == {"json"} | ({"flat_common"} - changed)
+
+
+def test_a_module_of_the_standard_library_stands_alone():
+    assert {file.stem for file in code_files("statistics")} == {"statistics"}
 
 
 def test_resolve(package):

@@ -145,6 +145,14 @@ def test_an_encoder_of_another_modality(tmp_path):
         ("torch", {}, "Python finds a module torch already; add a word, such as torch-algorithm"),
         ("statistics", {}, "is Python's own; add a word, such as statistics-algorithm"),
         ("lambda", {}, "is Python's own"),
+        ("true", {}, "would be True, Python's own; add a word, such as true-algorithm"),
+        ("none", {"kind": "encoder"}, "would be None, Python's own"),
+        ("settings", {}, "would be Settings, which its module or its test has already; add a word"),
+        ("support", {}, "would be Support, which"),
+        ("task-spec", {}, "would be TaskSpec, which"),
+        ("input-spec", {"kind": "encoder"}, "would be InputSpec, which"),
+        ("all", {}, "the name 'all' stands for every algorithm in a command; add a word"),
+        ("tests", {"kind": "source"}, "is that of a folder beside the package's; add a word"),
         ("x", {"modality": "text"}, "--modality 'text' is for encoders only"),
         ("x", {"kind": "encoder", "modality": "txt"}, "unknown modality 'txt'; did you mean text"),
         ("x", {"licence": "GPL"}, "unknown licence 'GPL'; known: Apache-2.0, BSD-3-Clause, MIT"),
@@ -158,6 +166,10 @@ def test_misuse_is_told_and_nothing_is_written(tmp_path, name, options, message)
         write_plugin(name, kind, tmp_path / "made", **options)
     assert message in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_has_no_class_that_could_collide(tmp_path):
+    assert write_plugin("class-pool", "source", tmp_path / "made").files
 
 
 @pytest.mark.parametrize("what", ["folder", "file", "dangling link"])

@@ -232,6 +232,10 @@ def test_misuse_is_told():
         check_encoder(Honest, modality="smell")
     with pytest.raises(UsageError, match="unknown check 'embeding'; did you mean embedding"):
         check(Honest, checks=["embeding"])
+    with pytest.raises(UsageError, match=r"^object is no subclass of metabench\..*\.Encoder; "):
+        check_encoder(object)
+    with pytest.raises(UsageError, match="3 is no encoder; give the name of an installed encoder"):
+        check_encoder(3)
     with pytest.raises(UsageError, match="unknown encoder 'pixls'; did you mean pixels"):
         check_encoder("pixls")
     with pytest.raises(UsageError, match="trainable: the descriptor of an encoder says this"):

@@ -289,6 +289,9 @@ def test_the_callers_random_numbers_are_left_alone():
         ((Means,), {"checks": ["determinsm"]}, "unknown check 'determinsm'; did you mean"),
         ((Means,), {"induktive": True}, "unknown declaration 'induktive'; did you mean inductive?"),
         (("protonet",), {"inductive": False}, "says this already"),
+        ((object,), {}, r"^object is no subclass of metabench\.learners\.contracts\.Algorithm; "),
+        ((3,), {}, "^3 is no algorithm; give the name of an installed algorithm, a descriptor or "),
+        ((Means(None, None),), {}, "is no algorithm; give the name"),
     ],
 )
 def test_mistakes_are_named(arguments, declared, message):

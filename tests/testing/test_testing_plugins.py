@@ -129,6 +129,17 @@ def test_a_dependency_that_is_missing_here_is_noted_and_nothing_is_blamed(instal
     assert not any(f.outcome == "violated" for f in found.values())
 
 
+def test_modules_beside_the_target_are_no_foreign_imports(install, site):
+    install(learner(), PARTS + "import bad_helper\n")
+    (site.path / "bad_helper.py").write_text("import torch\nx = lambda: torch.load('w.pt')\n")
+    assert "it imports bad_helper" in findings()["dependencies"].detail
+    record = "bad.py,,\nbad_parts.py,,\nbad_helper.py,,\n"
+    (next(site.path.glob("bad-*.dist-info")) / "RECORD").write_text(record)
+    found = findings()
+    assert found["dependencies"].outcome == "passed"
+    assert "bad_helper.py:2 calls torch.load" in found["no-pickle"].detail
+
+
 def test_a_name_that_is_taken_is_told(install, site):
     site.install("other", algorithm("mine"))
     install(learner())

@@ -169,6 +169,8 @@ def test_a_source_of_files_is_examined_where_they_are(tmp_path):
 def test_misuse_is_told():
     with pytest.raises(UsageError, match="modality='image'"):
         check_source(honest)
+    with pytest.raises(UsageError, match="3 is no source; give the name of an installed source, a"):
+        check_source(3)
     with pytest.raises(UsageError, match="<lambda> cannot be imported"):
         check(lambda _: make())
     with pytest.raises(UsageError, match="unknown source 'digitz'; did you mean digits"):
