@@ -1,5 +1,7 @@
 """Tables: columns, labels, targets, splits and encodings, and what is refused."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,8 @@ from own_cases import CITIES, described, lines, load, look, picture, sentences, 
 
 from metabench.errors import UsageError
 from metabench.tasks.data import TaskPool
+from metabench.tasks.sampler import EpisodeSampler
+from metabench.tasks.sampling import Sampling
 
 
 def refused(match, **fields):
@@ -196,6 +200,59 @@ def test_groups(tmp_path):
     assert info.protocol == {"group_disjoint": True}
     data = load(data_table=path, text="text", label="label", group="speaker")
     assert data.groups.tolist() == [0, 1, -1, 0, 1, -1, 0, 1]
+
+
+def spoken(path, classes, each, speaker):
+    """A table of sentences and who said them."""
+    rows = [
+        (
+            f"{text} by",
+            label,
+            speaker.format(
+                kind=CITIES.index(label), half=n % 2, quarter=n % 4, tail=max(0, n % each - 8)
+            ),
+        )
+        for n, (text, label) in enumerate(sentences(classes, each))
+    ]
+    return {"data_table": table(path, rows, ("text", "label", "speaker")), "text": "text",
+            "label": "label", "group": "speaker"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("each", "speaker"),
+    [
+        (32, "s{quarter}"),
+        (20, "{kind}-{half}"),
+        (12, "{kind}-{tail}"),
+        (6, "s{half}"),
+    ],
+)
+def test_episodes_that_keep_speakers_apart_are_found(tmp_path, each, speaker):
+    fields = spoken(tmp_path / "a.csv", 6, each, speaker)
+    info, data = described(**fields), load(**fields)
+    fitted = {"way": 5, "shots": [1, 5], "query": 15} | info.suites["quick"]
+    for shot in fitted["shots"]:
+        shape = Sampling(way=fitted["way"], shot=shot, query=fitted["query"], group_disjoint=True)
+        sampler = EpisodeSampler(
+            data.splits["test"], shape, source_digest=data.digest, split="test", seed=0,
+            groups=data.groups,
+        )  # fmt: skip
+        for batch in sampler.batches(0, 300, 50):
+            for support, query in zip(batch.support, batch.query, strict=True):
+                assert not set(data.groups[support]) & set(data.groups[query])
+
+
+def test_a_class_of_one_speaker_is_left_out(tmp_path):
+    fields = spoken(tmp_path / "a.csv", 4, 8, "s{quarter}")
+    text = fields["data_table"].read_text()
+    fields["data_table"].write_text(re.sub(r"(?<=Bern,)s\d", "s0", text))
+    assert (
+        "1 class with one 'speaker' only left out, which cannot be on both sides of an episode: "
+        "'Bern'" in look(**fields).said
+    )
+    assert load(**fields).splits["test"].names == ("Amman", "Cairo", "Delhi")
+    refused("no class with 2 examples or more, after 4 classes with one 'speaker' only left out",
+            **spoken(tmp_path / "b.csv", 4, 8, "s0"))  # fmt: skip
 
 
 def test_a_column_of_splits(tmp_path):
