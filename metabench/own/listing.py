@@ -164,6 +164,11 @@ class ZipFiles(Sequence[bytes]):
     def _opened(self) -> zipfile.ZipFile:
         return zipfile.ZipFile(self._archive)
 
+    def sums(self, positions: Sequence[int]) -> list[tuple[int, int]]:
+        """Return size and checksum of some members, without unpacking them."""
+        found = [self._opened.getinfo(self._names[position]) for position in positions]
+        return [(info.file_size, info.CRC) for info in found]
+
     @overload
     def __getitem__(self, index: int) -> bytes: ...
     @overload

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from metabench.errors import UsageError
 from metabench.own.apart import can_be_drawn, numbered
 from metabench.own.data import OwnData, pathname
+from metabench.own.repeats import without_copies
 from metabench.own.rows import IntArray, Rows, counted, listed
 from metabench.own.splits import Splits, read_split_file, split_as_said, split_by_name
 
@@ -25,6 +26,7 @@ CLASS_FLOOR = 20
 """Examples that no class is reduced below: five to learn from and fifteen to be asked."""
 MOST_TAKE_PART = 0.8
 """Share of the classes or tasks whose size the shots and queries are fitted to."""
+MOST_QUERIES = 15
 TASK_SHOTS = (16, 64)
 TASK_QUERY = 128
 
@@ -115,21 +117,39 @@ def _of_several_groups(own: OwnData, rows: Rows, classes: list[int]) -> tuple[li
     )
 
 
-def groups_of(rows: Rows, plan: Plan) -> tuple[tuple[IntArray, ...], ...]:
-    """Return the groups of each class's examples, by split; nothing without groups or classes.
+@dataclass(frozen=True)
+class Distinct:
+    """What is left of the classes when exact copies are left out.
+
+    Attributes:
+        sizes: ``[test classes or tasks]`` how many examples each has.
+        groups: For each split, the groups of each class's examples, where there are groups.
+    """
+
+    sizes: tuple[int, ...]
+    groups: tuple[tuple[IntArray, ...], ...] = ()
+
+
+def distinct(rows: Rows, plan: Plan) -> Distinct:
+    """Look for exact copies, which decoding will leave out, among the items that are read.
 
     Args:
         rows: What there is.
         plan: Which of them are read, and the splits.
     """
-    if rows.groups is None or rows.targets:
-        return ()
-    groups, labels = numbered(rows.groups)[plan.items], rows.labels[plan.items]
+    items = without_copies(rows.items, plan.items)
+    if rows.targets:
+        return Distinct(tuple(_apart(rows, items, rows.targets[n]) for n in plan.splits["test"]))
     number = {name: position for position, name in enumerate(rows.names)}
-    return tuple(
-        tuple(groups[items] for items in members_of(labels, [number[name] for name in part]))
-        for part in plan.splits.values()
-    )
+    members = {
+        split: members_of(rows.labels[items], [number[name] for name in names])
+        for split, names in plan.splits.items()
+    }
+    sizes = tuple(len(own) for own in members["test"] if len(own) >= LEAST_CLASS)
+    if rows.groups is None or len(sizes) < 2:  # noqa: PLR2004 - to tell apart
+        return Distinct(sizes if len(sizes) > 1 else plan.sizes)
+    groups = numbered(rows.groups)[items]
+    return Distinct(sizes, tuple(tuple(groups[own] for own in m) for m in members.values()))
 
 
 def _capped(rows: Rows, classes: Sequence[int], most: int) -> tuple[IntArray, str]:
@@ -331,6 +351,21 @@ def _apart_shape(
                 return way, wanted, queries
             room = min(room - 1, int(0.85 * room))
     return 2, [1] * len(shots), 1
+
+
+def flags_that_fit(sizes: Sequence[int], way: int) -> str:
+    """Name an episode that the classes can fill; nothing if there is none.
+
+    Args:
+        sizes: Examples of each test class.
+        way: Classes per episode, as asked for.
+    """
+    sizes = [size for size in sizes if size >= LEAST_CLASS]
+    ways = min(way, len(sizes))
+    if ways < 2:  # noqa: PLR2004 - to tell apart
+        return ""
+    less = f"--way {ways} " if ways < way else ""
+    return f"{less}--shots 1 --queries {min(MOST_QUERIES, _common_size(sizes, ways) - 1)}"
 
 
 def _task_settings(sizes: Sequence[int]) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -36,15 +36,12 @@ MOST_COLUMNS = 20
 Columns = Mapping[str, "pd.Series[Any]"]
 
 
-def read_table(
-    own: OwnData, readers: Sequence[ReaderInfo], *, items: bool = True
-) -> tuple[Rows, ReaderInfo]:
+def read_table(own: OwnData, readers: Sequence[ReaderInfo]) -> tuple[Rows, ReaderInfo]:
     """Read a table and find the reader of its items.
 
     Args:
         own: Names the table and its columns.
         readers: Those that are installed.
-        items: Whether the items are wanted too, and not only what is said of them.
 
     Returns:
         The rows that have a label, or a value of any task, and the reader.
@@ -64,16 +61,14 @@ def read_table(
     what_is_labelled(own)
     named = list(filter(None, (column, own.label, *own.targets, own.group, own.split_column)))
     check_columns(path, named, own.encoding)
-    wanted = named if items or role == FILE_ROLE else named[1:]
-    table = read_columns(path, list(dict.fromkeys(wanted)), own.encoding)
+    table = read_columns(path, list(dict.fromkeys(named)), own.encoding)
     first = 2 if path.suffix.lower() in {".csv", ".tsv"} else 1  # the header is row 1
     status = path.stat()
     rows = labelled_rows(own, table, first)
     rows.files, rows.digest = (path,), f"{status.st_size} {status.st_mtime_ns}"
     if role != FILE_ROLE:
         reader = choose_by_role(own, role, readers)
-        if items:
-            rows.items = table[column].iloc[_numbers(rows, first)].tolist()
+        rows.items = table[column].iloc[_numbers(rows, first)].tolist()
         return rows, reader
     paths: list[str] = table[column].iloc[_numbers(rows, first)].tolist()
     rows.suffix_counts = Counter(map(suffix_of, paths))

@@ -69,6 +69,16 @@ def test_two_classes_only(tmp_path):
     assert "2 test classes: all for test, too few to meta-train on" in session.said
 
 
+def test_copies_do_not_count_for_the_size_of_a_class(tmp_path):
+    folder = photos(tmp_path / "a", classes=5, each=4)
+    for path in sorted(folder.rglob("*.png")):
+        shutil.copy(path, path.with_name(f"copy of {path.name}"))
+    for where in (folder, zipped(folder, tmp_path / "b.zip")):
+        session = look(data_folder=where)
+        fitted = session.catalogue.source(session.own).info.suites["quick"]
+        assert fitted == {"shots": [1, 2], "query": 2}
+
+
 def test_one_class_is_refused(tmp_path):
     refused("a holds the one class 'Amman'.*two classes are needed",
             data_folder=photos(tmp_path / "a", classes=1))  # fmt: skip

@@ -242,6 +242,12 @@ def test_episodes_that_keep_speakers_apart_are_found(tmp_path, each, speaker):
                 assert not set(data.groups[support]) & set(data.groups[query])
 
 
+def test_shots_are_fitted_to_what_is_left_without_copies(tmp_path):
+    rows = [row for row in sentences(5, 6) for _ in range(4)]
+    info = described(data_table=table(tmp_path / "a.csv", rows), text="text", label="label")
+    assert info.suites["quick"] == {"shots": [1, 3], "query": 3}
+
+
 def test_a_class_of_one_speaker_is_left_out(tmp_path):
     fields = spoken(tmp_path / "a.csv", 4, 8, "s{quarter}")
     text = fields["data_table"].read_text()
