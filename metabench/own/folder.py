@@ -25,6 +25,8 @@ SPLIT_NAMES: Mapping[str, str] = {
     "test": "test",
     "testing": "test",
 }
+SHOWN = 60
+"""Characters that a message shows of a path that is none."""
 
 
 def read_folder(own: OwnData, readers: Sequence[ReaderInfo]) -> tuple[Rows, ReaderInfo]:
@@ -136,10 +138,18 @@ def inside(folder: Path, written: str, place: str) -> Path:
         place: Its row, for the message.
 
     Raises:
-        UsageError: If the path leads out of the folder, by itself or by a link.
+        UsageError: If the path leads out of the folder, by itself or by a link, or can be none.
     """
     path = folder / written
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"{place}: {printable(written[:SHOWN])!r} is no path ({reason}); correct it, or leave "
+            "it blank"
+        ) from error
+    if not real.is_relative_to(folder.resolve()):
         raise UsageError(
             f"{place}: {written!r} leads out of {pathname(folder)}; copy the file into it, "
             "and write the path from there"

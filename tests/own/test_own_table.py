@@ -193,6 +193,30 @@ def test_paths_that_lead_out_or_nowhere(tmp_path):
     )
 
 
+def test_what_can_be_no_path_is_named(tmp_path):
+    rows = [{"photo": name, "kind": "Bern"} for name in ("a.png", "b\0.png")]
+    path = lines(tmp_path / "odd.jsonl", [*rows, {**rows[0], "kind": "Oslo"}] * 2)
+    refused(
+        r"odd.jsonl, row 2: 'b.*\.png' is no path \(", data_table=path, file="photo", label="kind"
+    )
+
+
+def test_rows_without_a_file_are_left_out(tmp_path):
+    rows = [(f"files/{m}.png", CITIES[m % 2]) for m in range(8)]
+    path = photo_table(tmp_path, [*rows, ("", CITIES[0]), (" ", CITIES[1])])
+    session = look(data_table=path, file="photo", label="kind")
+    assert session.said[0].endswith("8 image files (.png) of 2 classes")
+    assert "2 rows without a file or without a label left out: row 10, row 11" in session.said
+
+
+def test_numbers_in_json_lines_are_labels(tmp_path):
+    labels = [1, 1.0, "1", 2, 2.5, 2.5, 2.0, None, float("nan")]
+    path = lines(tmp_path / "a.jsonl", [{"x": f"no {n}", "y": y} for n, y in enumerate(labels)])
+    fields = {"data_table": path, "text": "x", "label": "y"}
+    assert load(**fields).splits["test"].names == ("1", "2", "2.5")
+    assert "2 rows without a label left out: row 8, row 9" in look(**fields).said
+
+
 def test_groups(tmp_path):
     rows = [(text, label, "AB "[n % 3]) for n, (text, label) in enumerate(sentences())]
     path = table(tmp_path / "a.csv", rows, ("text", "label", "speaker"))
