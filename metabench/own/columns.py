@@ -200,6 +200,14 @@ def _read_lines(path: Path, columns: list[str], encoding: str) -> dict[str, pd.S
     values: dict[str, list[str]] = {name: [] for name in columns}
     for _, row in _json_rows(path, encoding):
         for name in columns:
-            value = row.get(name)
-            values[name].append("" if value is None else str(value))
+            values[name].append(_written(row.get(name)))
     return {name: pd.Series(found, dtype=object) for name, found in values.items()}
+
+
+def _written(value: object) -> str:
+    """Return a value of JSON as text: nothing for null and NaN, and 1 for 1.0 as well."""
+    if value is None or value != value:  # noqa: PLR0124 - NaN alone differs from itself
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

@@ -12,7 +12,7 @@ import metabench
 from metabench.errors import MetabenchError, UsageError
 from metabench.hookspecs import ReaderInfo, TaskKind, TaskSourceInfo
 from metabench.own.data import OwnData
-from metabench.own.plan import Plan, make_plan, settings, task_kind
+from metabench.own.plan import Plan, distinct, make_plan, settings, task_kind
 from metabench.own.read import read_rows
 from metabench.own.rows import Rows, counted
 from metabench.registry.candidates import CORE
@@ -75,11 +75,14 @@ def describe(own: OwnData, catalogue: Catalogue, wanted: Wanted) -> Described:
         MetabenchError: If the data cannot be used; the message says why and what to do.
     """
     readers = _readers(catalogue)
-    rows, reader = read_rows(own, readers, items=False)
+    rows, reader = read_rows(own, readers)
     entry = next(e for e in catalogue.readers.values() if e.info.name == reader.name)
     plan = make_plan(own, rows)
     kind: TaskKind = task_kind(rows)  # type: ignore[assignment]
-    fitted, fitted_notes = settings(kind, plan.sizes, wanted.shots, wanted.way, wanted.query)
+    left = distinct(rows, plan)
+    fitted, fitted_notes = settings(
+        kind, left.sizes, wanted.shots, wanted.way, wanted.query, groups=left.groups
+    )
     name = _name(own, catalogue)
     found = _found(own, rows, reader, plan)
     options: dict[str, Any] = {

@@ -25,6 +25,8 @@ SPLIT_NAMES: Mapping[str, str] = {
     "test": "test",
     "testing": "test",
 }
+SHOWN = 60
+"""Characters that a message shows of a path that is none."""
 
 
 def read_folder(own: OwnData, readers: Sequence[ReaderInfo]) -> tuple[Rows, ReaderInfo]:
@@ -43,8 +45,9 @@ def read_folder(own: OwnData, readers: Sequence[ReaderInfo]) -> tuple[Rows, Read
     assert own.data_folder is not None
     listing = list_files(own.data_folder)
     if not listing.names:
+        what = f"holds {_links(listing)} alone" if listing.links else "is empty"
         raise UsageError(
-            f"{pathname(own.data_folder)} is empty; put the files of each class into a folder of "
+            f"{pathname(own.data_folder)} {what}; put the files of each class into a folder of "
             f"their own, {own.place}/CLASS/FILE"
         )
     parts = [name.split("/") for name in listing.names]
@@ -60,12 +63,37 @@ def read_folder(own: OwnData, readers: Sequence[ReaderInfo]) -> tuple[Rows, Read
     chosen = [n for n in inside if listing.names[n].lower().endswith(reader.suffixes)]
     rows = _rows(own, listing, [parts[n] for n in chosen], depth)
     rows.suffix_counts = Counter(suffix_of("/".join(parts[n])) for n in chosen)
+    rows.notes += _deeper(listing, [parts[n] for n in chosen], depth)
+    if listing.links:
+        named = listed(map(printable, listing.links))
+        rows.notes.append(f"{_links(listing)} left out, for no link is followed there: {named}")
     left = len(parts) - len(chosen)
     if left:
         picked = set(chosen)
         others = [printable(listing.names[n]) for n in range(len(parts)) if n not in picked]
         rows.notes.append(f"{counted(left, 'file')} of other kinds left out: {listed(others)}")
     return rows, reader
+
+
+def _links(listing: Listing) -> str:
+    return f"{counted(len(listing.links), 'link')} to folders or to nothing"
+
+
+def _deeper(listing: Listing, parts: Sequence[Sequence[str]], depth: int) -> list[str]:
+    """Say which folders inside those of the classes could have been meant for classes."""
+    deeper = {tuple(split[:-1]) for split in parts if len(split) > depth + 2}
+    if not deeper:
+        return []
+    classes = {folder[depth] for folder in deeper}
+    first = "/".join(printable(name) for name in min(deeper)[: depth + 1])
+    are = "is" if len(deeper) == 1 else "are"
+    unpacked = "unpack it and " if listing.root.is_file() else ""
+    note = (
+        f"{counted(len(deeper), 'deeper folder')} {are} taken as part of "
+        f"{counted(len(classes), 'class')}; to tell them apart, {unpacked}name the folder below, "
+        f"such as {listing.root.stem if unpacked else listing.root.name}/{first}"
+    )
+    return [note]
 
 
 def _depth(parts: Sequence[Sequence[str]]) -> int:
@@ -136,10 +164,18 @@ def inside(folder: Path, written: str, place: str) -> Path:
         place: Its row, for the message.
 
     Raises:
-        UsageError: If the path leads out of the folder, by itself or by a link.
+        UsageError: If the path leads out of the folder, by itself or by a link, or can be none.
     """
     path = folder / written
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"{place}: {printable(written[:SHOWN])!r} is no path ({reason}); correct it, or leave "
+            "it blank"
+        ) from error
+    if not real.is_relative_to(folder.resolve()):
         raise UsageError(
             f"{place}: {written!r} leads out of {pathname(folder)}; copy the file into it, "
             "and write the path from there"

@@ -27,9 +27,7 @@ from metabench.own.table import MOST_COLUMNS, labelled_rows, the_role, what_is_l
 Features = Mapping[str, Any]
 
 
-def read_hub(
-    own: OwnData, readers: Sequence[ReaderInfo], *, items: bool = True
-) -> tuple[Rows, ReaderInfo]:
+def read_hub(own: OwnData, readers: Sequence[ReaderInfo]) -> tuple[Rows, ReaderInfo]:
     """Load a data set and find the reader of its items.
 
     All splits are put together, train first. The column of items is the one of the features
@@ -39,7 +37,6 @@ def read_hub(
     Args:
         own: Names the data set.
         readers: Those that are installed.
-        items: Whether the items are wanted too.
 
     Returns:
         The rows that have a label, and the reader.
@@ -61,7 +58,7 @@ def read_hub(
         if name not in features:
             raise UsageError(f"{own.place}: {unknown_name('column', name, features)}")
     kind = type(features[column]).__name__
-    read = [*wanted, column] if items and kind == "Value" and column not in wanted else wanted
+    read = [*wanted, column] if kind == "Value" and column not in wanted else wanted
     frames = [_frame(parts[name], read) for name in names]
     table = {name: pd.concat([frame[name] for frame in frames], ignore_index=True) for name in read}
     rows = labelled_rows(own, table, first=0)
@@ -76,12 +73,11 @@ def read_hub(
         split_of_row = np.repeat(names, [len(parts[name]) for name in names])[used]
         rows.splits, note = splits_of((rows.names[label] for label in rows.labels), split_of_row)
         rows.notes.append(note)
-    if items:
-        rows.items = (
-            table[column].iloc[used].tolist()
-            if kind == "Value"
-            else _Files([parts[name] for name in names], column, used.tolist())
-        )
+    rows.items = (
+        table[column].iloc[used].tolist()
+        if kind == "Value"
+        else _Files([parts[name] for name in names], column, used.tolist())
+    )
     rows.digest = _digest(own.hf_dataset, parts)
     return rows, reader
 

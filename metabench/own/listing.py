@@ -30,11 +30,13 @@ class Listing:
         names: Their paths below it with forward slashes, sorted by code point: the order does not
             depend on the file system.
         digest: Changes with any name, size or time.
+        links: Links to folders or to nothing, which are not followed, sorted.
     """
 
     root: Path
     names: tuple[str, ...]
     digest: str
+    links: tuple[str, ...] = ()
 
 
 def list_files(root: Path) -> Listing:
@@ -47,8 +49,9 @@ def list_files(root: Path) -> Listing:
         UsageError: If it does not exist, is no archive, is unreasonably large, or a path or link
             leads out of it.
     """
+    links: list[str] = []
     if root.is_dir():
-        found = sorted(_walk(root, root.resolve()))
+        found = sorted(_walk(root, root.resolve(), links))
     elif root.suffix.lower() == ".zip" and root.is_file():
         found = sorted(_members(root))
     elif root.exists():
@@ -58,7 +61,7 @@ def list_files(root: Path) -> Listing:
     sha = hashlib.sha256()
     for name, size, time in found:
         sha.update(f"{name}\0{size}\0{time}\0".encode(errors="surrogateescape"))
-    return Listing(root, tuple(name for name, _, _ in found), sha.hexdigest())
+    return Listing(root, tuple(n for n, _, _ in found), sha.hexdigest(), tuple(sorted(links)))
 
 
 def _nearby(path: Path) -> str:
@@ -74,8 +77,11 @@ def _is_junk(name: str) -> bool:
     return name.startswith(".") or name.lower() in JUNK
 
 
-def _walk(root: Path, real: Path) -> Iterator[tuple[str, int, int]]:
-    """Yield name, size and time of every file; a link may lead to files inside only."""
+def _walk(root: Path, real: Path, links: list[str]) -> Iterator[tuple[str, int, int]]:
+    """Yield name, size and time of every file; a link may lead to files inside only.
+
+    Links to folders or to nothing are collected, and not followed.
+    """
     pending, count = [""], 0
     while pending:
         below = pending.pop()
@@ -94,6 +100,8 @@ def _walk(root: Path, real: Path) -> Iterator[tuple[str, int, int]]:
                     if count > MAX_FILES:
                         raise UsageError(f"{pathname(root)} holds more than {MAX_FILES} files")
                     yield name, status.st_size, status.st_mtime_ns
+                elif entry.is_symlink():
+                    links.append(name)
 
 
 def _check_link(root: Path, real: Path, name: str) -> None:
@@ -163,6 +171,11 @@ class ZipFiles(Sequence[bytes]):
     @cached_property
     def _opened(self) -> zipfile.ZipFile:
         return zipfile.ZipFile(self._archive)
+
+    def sums(self, positions: Sequence[int]) -> list[tuple[int, int]]:
+        """Return size and checksum of some members, without unpacking them."""
+        found = [self._opened.getinfo(self._names[position]) for position in positions]
+        return [(info.file_size, info.CRC) for info in found]
 
     @overload
     def __getitem__(self, index: int) -> bytes: ...

@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from metabench.errors import UsageError
+from metabench.own.apart import can_be_drawn, numbered
 from metabench.own.data import OwnData, pathname
+from metabench.own.repeats import without_copies
 from metabench.own.rows import IntArray, Rows, counted, listed
 from metabench.own.splits import Splits, read_split_file, split_as_said, split_by_name
+
+FloatArray = npt.NDArray[np.float64]
 
 LEAST_CLASS = 2
 """Examples of a class: one to learn from and one to be asked."""
@@ -21,6 +26,7 @@ CLASS_FLOOR = 20
 """Examples that no class is reduced below: five to learn from and fifteen to be asked."""
 MOST_TAKE_PART = 0.8
 """Share of the classes or tasks whose size the shots and queries are fitted to."""
+MOST_QUERIES = 15
 TASK_SHOTS = (16, 64)
 TASK_QUERY = 128
 
@@ -64,9 +70,12 @@ def _plan_classes(own: OwnData, rows: Rows) -> Plan:
         named = listed(repr(rows.names[n]) for n in small)
         plural = "classes" if len(small) > 1 else "class"
         notes.append(f"{len(small)} {plural} with one example left out: {named}")
+    if rows.groups is not None:
+        usable, note = _of_several_groups(own, rows, usable)
+        notes += [note] if note else []
     if len(usable) < 2:  # noqa: PLR2004 - to tell apart
         found = f"the one class {rows.names[usable[0]]!r}" if usable else "no class"
-        after = f", after {notes[0]}" if notes else ""
+        after = f", after {' and '.join(notes)}" if notes else ""
         raise UsageError(
             f"{own.place} holds {found} with {LEAST_CLASS} examples or more{after}; two classes "
             "are needed, for there to be anything to tell apart"
@@ -90,6 +99,57 @@ def _plan_classes(own: OwnData, rows: Rows) -> Plan:
     if len(test) < 2:  # noqa: PLR2004 - to tell apart
         raise UsageError(f"{own.place}: one class is for test, {splits['test']}; two are needed")
     return Plan(items, splits, test, tuple(notes))
+
+
+def _of_several_groups(own: OwnData, rows: Rows, classes: list[int]) -> tuple[list[int], str]:
+    """Leave out classes of one group, which cannot be on both sides of an episode."""
+    assert rows.groups is not None
+    groups = numbered(rows.groups)
+    members = members_of(rows.labels, classes)
+    single = {n for n, items in zip(classes, members, strict=True)
+              if len(np.unique(groups[items])) == 1}  # fmt: skip
+    if not single:
+        return classes, ""
+    named = listed(repr(rows.names[n]) for n in sorted(single))
+    return [n for n in classes if n not in single], (
+        f"{counted(len(single), 'class')} with one {own.group!r} only left out, which cannot be on "
+        f"both sides of an episode: {named}"
+    )
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """What is left of the classes when exact copies are left out.
+
+    Attributes:
+        sizes: ``[test classes or tasks]`` how many examples each has.
+        groups: For each split, the groups of each class's examples, where there are groups.
+    """
+
+    sizes: tuple[int, ...]
+    groups: tuple[tuple[IntArray, ...], ...] = ()
+
+
+def distinct(rows: Rows, plan: Plan) -> Distinct:
+    """Look for exact copies, which decoding will leave out, among the items that are read.
+
+    Args:
+        rows: What there is.
+        plan: Which of them are read, and the splits.
+    """
+    items = without_copies(rows.items, plan.items)
+    if rows.targets:
+        return Distinct(tuple(_apart(rows, items, rows.targets[n]) for n in plan.splits["test"]))
+    number = {name: position for position, name in enumerate(rows.names)}
+    members = {
+        split: members_of(rows.labels[items], [number[name] for name in names])
+        for split, names in plan.splits.items()
+    }
+    sizes = tuple(len(own) for own in members["test"] if len(own) >= LEAST_CLASS)
+    if rows.groups is None or len(sizes) < 2:  # noqa: PLR2004 - to tell apart
+        return Distinct(sizes if len(sizes) > 1 else plan.sizes)
+    groups = numbered(rows.groups)[items]
+    return Distinct(sizes, tuple(tuple(groups[own] for own in m) for m in members.values()))
 
 
 def _capped(rows: Rows, classes: Sequence[int], most: int) -> tuple[IntArray, str]:
@@ -155,8 +215,17 @@ def _plan_tasks(own: OwnData, rows: Rows) -> Plan:
         chosen = np.random.Generator(np.random.Philox(seed)).permutation(count)[: own.max_items]
         items = np.sort(chosen)
         notes.append(f"{len(items):,} of {count:,} rows kept (--max-items 0 keeps all)")
-    sizes = tuple(int(np.isfinite(rows.targets[name][items]).sum()) for name in splits["test"])
+    sizes = tuple(_apart(rows, items, rows.targets[name]) for name in splits["test"])
     return Plan(items, splits, sizes, tuple(notes))
+
+
+def _apart(rows: Rows, items: IntArray, values: FloatArray) -> int:
+    """Count the examples of a task; of its largest group none, for it may be on one side only."""
+    measured = items[np.isfinite(values[items])]
+    if rows.groups is None or not len(measured):
+        return len(measured)
+    groups = numbered([rows.groups[n] for n in measured.tolist()])
+    return len(measured) - int(np.bincount(groups).max())
 
 
 def _splits(own: OwnData, rows: Rows, names: Sequence[str], what: str) -> tuple[Splits, str]:
@@ -201,12 +270,19 @@ def task_kind(rows: Rows) -> str:
 
 
 def settings(
-    kind: str, sizes: Sequence[int], shots: Sequence[int | str], way: int | str, query: int
+    kind: str,
+    sizes: Sequence[int],
+    shots: Sequence[int | str],
+    way: int | str,
+    query: int,
+    *,
+    groups: Sequence[Sequence[IntArray]] = (),
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Fit the shape of an episode to the data.
 
     A class gives at most half of its examples to the support. Shots and queries are fitted to the
     size that four in five of the test classes reach, so that one small class does not shrink all.
+    Where groups have to stay on one side, they shrink until such episodes are found.
 
     Args:
         kind: The kind of task.
@@ -214,6 +290,7 @@ def settings(
         shots: What the suite or the user asks for.
         way: The suite's.
         query: The suite's.
+        groups: For each split, the groups of each class's examples, where they matter.
 
     Returns:
         Settings that depart from the suite's, and notes.
@@ -223,29 +300,72 @@ def settings(
     numbers = [shot for shot in shots if isinstance(shot, int)]
     if not numbers or not isinstance(way, int):
         return {}, ()
+    ways = min(way, len(sizes))
+    why_ways = f"there are {ways} test classes"
+    size = _common_size(sizes, ways)
+    wanted, queries = _shape(size, numbers, query)
+    why = f"most test classes have {size} examples"
+    fits = [part for part in groups if len(part) >= ways]
+    if fits and not all(can_be_drawn(part, ways, wanted, queries) for part in fits):
+        found_ways, wanted, queries = _apart_shape(fits, ways, numbers, query, size)
+        why = "with more, groups could not be kept on one side"
+        why_ways = why if found_ways < ways else why_ways
+        ways = found_ways
     found: dict[str, Any] = {}
     notes = []
-    ways = min(way, len(sizes))
     if ways < way:
         found["way"] = ways
-        notes.append(f"{ways}-way episodes: there are {ways} test classes")
-    size = _common_size(sizes, ways)
-    wanted = [min(shot, max(1, size // 2)) for shot in numbers]
+        notes.append(f"{ways}-way episodes: {why_ways}")
     if wanted != numbers:
         found["shots"] = list(dict.fromkeys(wanted))
-    queries = max(1, min(query, size - max(wanted)))
     if queries < query:
         found["query"] = queries
     if {"shots", "query"} & found.keys():
         told = ", ".join(map(str, dict.fromkeys(wanted)))
         notes.append(
             f"{told} shots and {counted(queries, 'query').replace('querys', 'queries')} of a "
-            f"class: most test classes have {size} examples"
+            f"class: {why}"
         )
     need = max(wanted) + queries
     if small := sum(each < need for each in sizes):
         notes.append(f"{counted(small, 'test class')} of fewer than {need} examples left aside")
     return found, tuple(notes)
+
+
+def _shape(size: int, shots: Sequence[int], query: int) -> tuple[list[int], int]:
+    """Shots and queries of a class of some size."""
+    wanted = [min(shot, max(1, size // 2)) for shot in shots]
+    return wanted, max(1, min(query, size - max(wanted)))
+
+
+def _apart_shape(
+    parts: Sequence[Sequence[IntArray]], ways: int, shots: Sequence[int], query: int, size: int
+) -> tuple[int, list[int], int]:
+    """The largest way, and then the largest shots and queries, of which episodes are found."""
+    most = min(size, max(2 * max(shots), max(shots) + query))
+    for way in range(ways, 1, -1):
+        room = most
+        while room >= LEAST_CLASS:
+            wanted, queries = _shape(room, shots, query)
+            if all(can_be_drawn(part, way, wanted, queries) for part in parts):
+                return way, wanted, queries
+            room = min(room - 1, int(0.85 * room))
+    return 2, [1] * len(shots), 1
+
+
+def flags_that_fit(sizes: Sequence[int], way: int) -> str:
+    """Name an episode that the classes can fill; nothing if there is none.
+
+    Args:
+        sizes: Examples of each test class.
+        way: Classes per episode, as asked for.
+    """
+    sizes = [size for size in sizes if size >= LEAST_CLASS]
+    ways = min(way, len(sizes))
+    if ways < 2:  # noqa: PLR2004 - to tell apart
+        return ""
+    less = f"--way {ways} " if ways < way else ""
+    return f"{less}--shots 1 --queries {min(MOST_QUERIES, _common_size(sizes, ways) - 1)}"
 
 
 def _task_settings(sizes: Sequence[int]) -> tuple[dict[str, Any], tuple[str, ...]]:

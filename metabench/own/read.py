@@ -15,15 +15,12 @@ COLUMN_FIELDS = (
 )  # fmt: skip
 
 
-def read_rows(
-    own: OwnData, readers: Sequence[ReaderInfo], *, items: bool = True
-) -> tuple[Rows, ReaderInfo]:
+def read_rows(own: OwnData, readers: Sequence[ReaderInfo]) -> tuple[Rows, ReaderInfo]:
     """Read a user's own data without decoding any item.
 
     Args:
         own: What is named.
         readers: Those that are installed.
-        items: Whether the items are wanted too, and not only what is said of them.
 
     Returns:
         The rows, and the reader of their items.
@@ -42,7 +39,7 @@ def read_rows(
     if own.data_table is not None:
         from metabench.own.table import read_table  # noqa: PLC0415 - pandas, for tables alone
 
-        return read_table(own, readers, items=items)
+        return read_table(own, readers)
     from metabench.own.hub import read_hub  # noqa: PLC0415 - pandas and datasets
 
-    return read_hub(own, readers, items=items)
+    return read_hub(own, readers)

@@ -36,15 +36,12 @@ MOST_COLUMNS = 20
 Columns = Mapping[str, "pd.Series[Any]"]
 
 
-def read_table(
-    own: OwnData, readers: Sequence[ReaderInfo], *, items: bool = True
-) -> tuple[Rows, ReaderInfo]:
+def read_table(own: OwnData, readers: Sequence[ReaderInfo]) -> tuple[Rows, ReaderInfo]:
     """Read a table and find the reader of its items.
 
     Args:
         own: Names the table and its columns.
         readers: Those that are installed.
-        items: Whether the items are wanted too, and not only what is said of them.
 
     Returns:
         The rows that have a label, or a value of any task, and the reader.
@@ -64,16 +61,15 @@ def read_table(
     what_is_labelled(own)
     named = list(filter(None, (column, own.label, *own.targets, own.group, own.split_column)))
     check_columns(path, named, own.encoding)
-    wanted = named if items or role == FILE_ROLE else named[1:]
-    table = read_columns(path, list(dict.fromkeys(wanted)), own.encoding)
+    table = read_columns(path, list(dict.fromkeys(named)), own.encoding)
     first = 2 if path.suffix.lower() in {".csv", ".tsv"} else 1  # the header is row 1
     status = path.stat()
-    rows = labelled_rows(own, table, first)
+    there = (table[column].str.strip() != "").to_numpy() if role == FILE_ROLE else None
+    rows = labelled_rows(own, table, first, there)
     rows.files, rows.digest = (path,), f"{status.st_size} {status.st_mtime_ns}"
     if role != FILE_ROLE:
         reader = choose_by_role(own, role, readers)
-        if items:
-            rows.items = table[column].iloc[_numbers(rows, first)].tolist()
+        rows.items = table[column].iloc[_numbers(rows, first)].tolist()
         return rows, reader
     paths: list[str] = table[column].iloc[_numbers(rows, first)].tolist()
     rows.suffix_counts = Counter(map(suffix_of, paths))
@@ -119,33 +115,41 @@ def what_is_labelled(own: OwnData) -> None:
         raise UsageError(f"{own.place}: say {what}, not {'both' if own.label else 'neither'}")
 
 
-def labelled_rows(own: OwnData, table: Columns, first: int) -> Rows:
+def labelled_rows(
+    own: OwnData, table: Columns, first: int, there: npt.NDArray[np.bool_] | None = None
+) -> Rows:
     """Take the labels, targets, groups and splits of a table's columns.
 
     Args:
         own: Names the columns.
         table: They, as text; blank where there is nothing.
         first: The number of the first row, for messages.
+        there: ``[n]`` whether a row names a file; ``None`` if it need not.
 
     Returns:
         The rows that have a label or a value; without items.
     """
     count = len(next(iter(table.values())))
+    fileless = ""
+    if there is not None and not there.all():
+        fileless = "without a file or "
+        table = {name: column.where(there, "") for name, column in table.items()}
     if own.targets:
         values = {name: _numeric(table[name], f"{own.place}, column {name!r}", first)
                   for name in own.targets}  # fmt: skip
         used = ~np.all([np.isnan(column) for column in values.values()], axis=0)
         rows = Rows((), Places(np.flatnonzero(used) + first))
         rows.targets = {name: column[used] for name, column in values.items()}
-        what = "without a value of any task"
+        what = f"{fileless}without a value of any task"
     else:
         names, labels = _classes(table[own.label])
         used = labels >= 0
         names, labels, notes = settle_similar(names, labels, own)
         rows = Rows((), Places(np.flatnonzero(used) + first), names, labels[used], notes=notes)
-        what = "without a label"
+        what = f"{fileless}without a label"
     if not used.any():
-        raise UsageError(f"{own.place}: none of its {counted(count, 'row')} has a label")
+        also = " and a file" if fileless else ""
+        raise UsageError(f"{own.place}: none of its {counted(count, 'row')} has a label{also}")
     if left := count - int(used.sum()):
         where = listed(f"row {n + first}" for n in np.flatnonzero(~used))
         rows.notes.append(f"{counted(left, 'row')} {what} left out: {where}")

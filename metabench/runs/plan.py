@@ -305,7 +305,7 @@ def resolve(draft: Draft, known: Knowledge, place: Place) -> Planned:
     if isinstance(source, Prepared):
         episodes = draft.protocol.draws * source.tasks.get("test", 0) or episodes
         source_digest, notes = source.digest, source.notes
-        verdict = verdict or _feasible(source, draft.protocol.sampling)
+        verdict = verdict or _feasible(draft.source, source, draft.protocol.sampling)
     elif isinstance(source, Verdict):
         verdict = verdict or source
     if isinstance(encoder, Prepared):
@@ -332,13 +332,19 @@ def resolve(draft: Draft, known: Knowledge, place: Place) -> Planned:
     return Planned(task, verdict)
 
 
-def _feasible(source: Prepared, sampling: Sampling) -> Verdict | None:
+def _feasible(source: Part[TaskSourceInfo], loaded: Prepared, sampling: Sampling) -> Verdict | None:
     """Compare way and shots with the classes of the test split."""
+    if (sizes := loaded.sizes.get("test")) is None:
+        return None
     try:
-        if (sizes := source.sizes.get("test")) is not None:
-            eligible_classes("test", sizes, sampling)
+        eligible_classes("test", sizes, sampling)
     except InapplicableError as error:
-        return Verdict("inapplicable", str(error))
+        from metabench.own.describe import TARGET  # noqa: PLC0415 - only where nothing fits
+        from metabench.own.plan import flags_that_fit  # noqa: PLC0415
+
+        fits = flags_that_fit(sizes, sampling.least_way) if source.info.target == TARGET else ""
+        remedy = f"; {fits} would fit" if fits else ""
+        return Verdict("inapplicable", f"{error}{remedy}")
     return None
 
 

@@ -69,6 +69,42 @@ def test_two_classes_only(tmp_path):
     assert "2 test classes: all for test, too few to meta-train on" in session.said
 
 
+def test_copies_do_not_count_for_the_size_of_a_class(tmp_path):
+    folder = photos(tmp_path / "a", classes=5, each=4)
+    for path in sorted(folder.rglob("*.png")):
+        shutil.copy(path, path.with_name(f"copy of {path.name}"))
+    for where in (folder, zipped(folder, tmp_path / "b.zip")):
+        session = look(data_folder=where)
+        fitted = session.catalogue.source(session.own).info.suites["quick"]
+        assert fitted == {"shots": [1, 2], "query": 2}
+
+
+def test_deeper_folders_are_told(tmp_path):
+    for shelf in ("Fruit", "Packages"):
+        photos(tmp_path / "shop" / shelf, classes=3)
+    picture(tmp_path / "shop" / "Vegetables" / "0.png", 1)
+    picture(tmp_path / "shop" / "Vegetables" / "1.png", 2)
+    note = (
+        "6 deeper folders are taken as part of 2 classes; to tell them apart, name the folder "
+        "below, such as shop/Fruit"
+    )
+    assert note in look(data_folder=tmp_path / "shop").said
+
+
+def test_links_that_are_not_followed_are_told(tmp_path):
+    folder = photos(tmp_path / "a", classes=3)
+    (folder / "Linked").symlink_to(folder / CITIES[0])
+    (folder / CITIES[0] / "broken.png").symlink_to(folder / "none.png")
+    assert (
+        "2 links to folders or to nothing left out, for no link is followed there: "
+        "Amman/broken.png, Linked" in look(data_folder=folder).said
+    )
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "x").symlink_to(only)
+    refused("only holds 1 link to folders or to nothing alone; put the files", data_folder=only)
+
+
 def test_one_class_is_refused(tmp_path):
     refused("a holds the one class 'Amman'.*two classes are needed",
             data_folder=photos(tmp_path / "a", classes=1))  # fmt: skip

@@ -71,6 +71,16 @@ def test_learners_that_need_meta_training_say_so(home):
     assert "photos has no meta-train split to train on" in out
 
 
+def test_what_would_fit_is_named(home):
+    table(home / "small.csv", sentences(4, 3))
+    out, _ = metabench(
+        home, "run", "--data-table", "small.csv", "--text", "text", "--label", "label",
+        "--encoders", "hashed-ngrams", "--algorithms", "nearest-neighbour", "--queries", "40",
+        "--way", "5", "--jobs", "1", "--store", "small",
+    )  # fmt: skip
+    assert "; --way 4 --shots 1 --queries 2 would fit" in out
+
+
 def test_other_commands_on_the_store(home, finished):
     out, _ = metabench(home, "why", "photos/pixels/protonet")
     assert out.count(": found") == 2

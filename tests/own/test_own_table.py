@@ -1,5 +1,7 @@
 """Tables: columns, labels, targets, splits and encodings, and what is refused."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,8 @@ from own_cases import CITIES, described, lines, load, look, picture, sentences, 
 
 from metabench.errors import UsageError
 from metabench.tasks.data import TaskPool
+from metabench.tasks.sampler import EpisodeSampler
+from metabench.tasks.sampling import Sampling
 
 
 def refused(match, **fields):
@@ -189,6 +193,30 @@ def test_paths_that_lead_out_or_nowhere(tmp_path):
     )
 
 
+def test_what_can_be_no_path_is_named(tmp_path):
+    rows = [{"photo": name, "kind": "Bern"} for name in ("a.png", "b\0.png")]
+    path = lines(tmp_path / "odd.jsonl", [*rows, {**rows[0], "kind": "Oslo"}] * 2)
+    refused(
+        r"odd.jsonl, row 2: 'b.*\.png' is no path \(", data_table=path, file="photo", label="kind"
+    )
+
+
+def test_rows_without_a_file_are_left_out(tmp_path):
+    rows = [(f"files/{m}.png", CITIES[m % 2]) for m in range(8)]
+    path = photo_table(tmp_path, [*rows, ("", CITIES[0]), (" ", CITIES[1])])
+    session = look(data_table=path, file="photo", label="kind")
+    assert session.said[0].endswith("8 image files (.png) of 2 classes")
+    assert "2 rows without a file or without a label left out: row 10, row 11" in session.said
+
+
+def test_numbers_in_json_lines_are_labels(tmp_path):
+    labels = [1, 1.0, "1", 2, 2.5, 2.5, 2.0, None, float("nan")]
+    path = lines(tmp_path / "a.jsonl", [{"x": f"no {n}", "y": y} for n, y in enumerate(labels)])
+    fields = {"data_table": path, "text": "x", "label": "y"}
+    assert load(**fields).splits["test"].names == ("1", "2", "2.5")
+    assert "2 rows without a label left out: row 8, row 9" in look(**fields).said
+
+
 def test_groups(tmp_path):
     rows = [(text, label, "AB "[n % 3]) for n, (text, label) in enumerate(sentences())]
     path = table(tmp_path / "a.csv", rows, ("text", "label", "speaker"))
@@ -196,6 +224,65 @@ def test_groups(tmp_path):
     assert info.protocol == {"group_disjoint": True}
     data = load(data_table=path, text="text", label="label", group="speaker")
     assert data.groups.tolist() == [0, 1, -1, 0, 1, -1, 0, 1]
+
+
+def spoken(path, classes, each, speaker):
+    """A table of sentences and who said them."""
+    rows = [
+        (
+            f"{text} by",
+            label,
+            speaker.format(
+                kind=CITIES.index(label), half=n % 2, quarter=n % 4, tail=max(0, n % each - 8)
+            ),
+        )
+        for n, (text, label) in enumerate(sentences(classes, each))
+    ]
+    return {"data_table": table(path, rows, ("text", "label", "speaker")), "text": "text",
+            "label": "label", "group": "speaker"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("each", "speaker"),
+    [
+        (32, "s{quarter}"),
+        (20, "{kind}-{half}"),
+        (12, "{kind}-{tail}"),
+        (6, "s{half}"),
+    ],
+)
+def test_episodes_that_keep_speakers_apart_are_found(tmp_path, each, speaker):
+    fields = spoken(tmp_path / "a.csv", 6, each, speaker)
+    info, data = described(**fields), load(**fields)
+    fitted = {"way": 5, "shots": [1, 5], "query": 15} | info.suites["quick"]
+    for shot in fitted["shots"]:
+        shape = Sampling(way=fitted["way"], shot=shot, query=fitted["query"], group_disjoint=True)
+        sampler = EpisodeSampler(
+            data.splits["test"], shape, source_digest=data.digest, split="test", seed=0,
+            groups=data.groups,
+        )  # fmt: skip
+        for batch in sampler.batches(0, 300, 50):
+            for support, query in zip(batch.support, batch.query, strict=True):
+                assert not set(data.groups[support]) & set(data.groups[query])
+
+
+def test_shots_are_fitted_to_what_is_left_without_copies(tmp_path):
+    rows = [row for row in sentences(5, 6) for _ in range(4)]
+    info = described(data_table=table(tmp_path / "a.csv", rows), text="text", label="label")
+    assert info.suites["quick"] == {"shots": [1, 3], "query": 3}
+
+
+def test_a_class_of_one_speaker_is_left_out(tmp_path):
+    fields = spoken(tmp_path / "a.csv", 4, 8, "s{quarter}")
+    text = fields["data_table"].read_text()
+    fields["data_table"].write_text(re.sub(r"(?<=Bern,)s\d", "s0", text))
+    assert (
+        "1 class with one 'speaker' only left out, which cannot be on both sides of an episode: "
+        "'Bern'" in look(**fields).said
+    )
+    assert load(**fields).splits["test"].names == ("Amman", "Cairo", "Delhi")
+    refused("no class with 2 examples or more, after 4 classes with one 'speaker' only left out",
+            **spoken(tmp_path / "b.csv", 4, 8, "s0"))  # fmt: skip
 
 
 def test_a_column_of_splits(tmp_path):

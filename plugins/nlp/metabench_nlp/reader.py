@@ -24,6 +24,8 @@ from metabench_nlp.text import identity, tidy
 
 MAX_TEXT = 4096
 """Bytes that are kept of a text: no encoder here reads more than 512 tokens."""
+MAX_READ = 64 * 1024
+"""Bytes of a file, or characters of a value, that are looked at: what follows is never kept."""
 MAX_BYTES = 512 * 1024**2
 """Bytes of all texts together, which are padded to the longest."""
 LEAST_TEXT = 128
@@ -93,18 +95,23 @@ class TextReader(ItemReader):
             notes=(f"{cut} texts cut to {most} bytes",) if cut else (),
         )
 
+    def _decoder(self) -> codecs.IncrementalDecoder:
+        """Make a decoder that leaves a character aside that was cut in two."""
+        name = "utf-8-sig" if self._encoding == "utf-8" else self._encoding
+        return codecs.getincrementaldecoder(name)()
+
     def _text(self, item: Item) -> str:
         if isinstance(item, Path | bytes):
             raw = item_bytes(item)
             try:
-                item = raw.decode("utf-8-sig" if self._encoding == "utf-8" else self._encoding)
+                item = self._decoder().decode(raw[:MAX_READ], final=len(raw) <= MAX_READ)
             except UnicodeDecodeError as error:
                 raise BadItemError(
                     f"is not {self._encoding} at byte {error.start}; name its encoding"
                 ) from error
         if not isinstance(item, str):
             raise BadItemError(f"is {type(item).__name__}, and no text")
-        text = tidy(item)
+        text = tidy(item[:MAX_READ])
         if not text:
             raise BadItemError("is blank")
         return text

@@ -47,3 +47,14 @@ def test_long_texts_are_cut_between_characters(monkeypatch):
     monkeypatch.setattr("metabench_nlp.reader.MAX_BYTES", 4 * 200)
     assert TextReader().read(["x" * 300] * 4).inputs["bytes"].shape == (4, 200)
     assert TextReader().read(["x" * 300] * 40).inputs["bytes"].shape == (40, 128)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1"])
+def test_of_a_huge_text_the_beginning_alone_is_looked_at(monkeypatch, encoding):
+    seen = []
+    monkeypatch.setattr("metabench_nlp.reader.tidy", lambda text: seen.append(len(text)) or text)
+    text = "x" + "é" * 300_000
+    read = TextReader(encoding).read([text.encode(encoding), text])
+    assert max(seen) <= 64 * 1024
+    assert unpack(read.inputs) == ["x" + "é" * 2047] * 2
+    assert not read.faults
