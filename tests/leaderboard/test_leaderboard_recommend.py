@@ -54,11 +54,12 @@ def test_the_best_is_picked_with_what_may_be_expected(make, learners):
     assert len(lines) == 5
     assert lines[0] == "Use      good with minilm on glyphs, with 5 labelled examples per class"
     assert "95 % interval" in lines[1]
-    assert "200 test episodes of 5 classes" in lines[1]
+    assert "200 test episodes of 5 classes, all from the same test classes" in lines[1]
     assert "chance 20.0 %" in lines[1]
     assert "none of the other 2 comes as near" in lines[2]
     assert "no more were tried" in lines[3]
     assert "ahead of fair with minilm" in lines[4]
+    assert "of other classes, more classes and more labelled items tell" in lines[4]
     assert str(found) == "\n".join(lines)
 
 
@@ -118,6 +119,8 @@ def test_a_metric_that_is_better_when_smaller(make, learners):
     assert found.expected.mean >= found.expected.observed
     assert in_lines(found)[0].endswith("with 5 labelled examples")
     assert "nmse 0.29" in in_lines(found)[1]
+    assert "class" not in in_lines(found)[1] + in_lines(found)[4]
+    assert "four times the episodes would halve the interval" in in_lines(found)[4]
 
 
 def test_what_failed_is_said_and_what_does_not_apply_is_not(make, learners):

@@ -65,6 +65,8 @@ def test_its_json_holds_the_recommendation(own):
 def test_strings_of_new_classes_are_predicted_in_another_process(own):
     _, err = own("export", "mine")
     assert err == ""
+    note = (own.folder / "mine" / "README.md").read_text("utf-8")
+    assert "all from the same test classes of `wishes`" in note
     support = list(wishes(["new1", "new2", "new3"], 3, 1))
     asked = list(wishes(["new1", "new2", "new3"], 5, 2))
     content = [[t for t, _ in support], [c for _, c in support], [t for t, _ in asked]]
