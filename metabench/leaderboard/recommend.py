@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -28,6 +29,7 @@ from metabench.leaderboard.recommendation import (
 from metabench.leaderboard.selection import choose, optimism
 from metabench.leaderboard.statistics import FloatArray, can_vary
 from metabench.leaderboard.tables import BlockKey, Entry, Tables, build_tables
+from metabench.runs.record import own_data_words
 
 if TYPE_CHECKING:
     from metabench.runs.record import Record
@@ -123,7 +125,7 @@ def recommend(
         tried = ", ".join(sorted(blocks, key=_number))
         raise UsageError(
             f"{source} has no scores with --shots {shot}; it has them with {tried}. Run it: "
-            f"metabench run --sources {source} --shots {shot}"
+            f"metabench run {_flags(entries[0])} --shots {shot}"
         )
     shot = shot or max(blocks, key=_number)
     return _Question(entries, blocks, shot, together=together).answer(tables.messages)
@@ -139,6 +141,12 @@ def _by_shot(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
         if entry.block is not None:
             blocks[entry.row.shot][entry.block].append(entry)
     return {shot: max(found.values(), key=len) for shot, found in blocks.items()}
+
+
+def _flags(entry: Entry) -> str:
+    """Name a source to ``metabench run``: a user's own data by the flags that were given."""
+    words = own_data_words(entry.evidence.records[0].provenance)
+    return shlex.join(words or ["--sources", entry.row.source])
 
 
 def _number(shot: str) -> float:
@@ -238,7 +246,7 @@ class _Question:
         """Why nothing can be recommended before anything is compared."""
         if len(self._own) > 1:
             short = [e for e in self._own if not can_vary(self._scores([e])[0])]
-            return f"each learner needs two test {self._unit} at least" if short else ""
+            return self._too_few() if short else ""
         if not self._own:
             return (
                 "every learner here that looks at its inputs sees all queries of a task at once; "
@@ -248,6 +256,15 @@ class _Question:
             )
         label = candidate_of(self._own[0]).label
         return f"{label} is all that has a score, and one alone is no choice; run more"
+
+    def _too_few(self) -> str:
+        text = f"each learner needs two test {self._unit} at least, since one alone shows no spread"
+        if self._unit == "episodes":
+            return f"{text}; metabench run --episodes gives more"
+        return (
+            f"{text}; of own data, name more columns with --targets, or split them otherwise with "
+            "--split-file"
+        )
 
     def _scores(self, entries: Sequence[Entry]) -> FloatArray:
         stack = np.stack([e.evidence.scores for e in entries if e.evidence.scores is not None])
