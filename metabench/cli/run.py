@@ -221,10 +221,11 @@ def _print_recommended(result: RunResult, request: RunRequest) -> None:
 
 def _recommended(result: RunResult, request: RunRequest) -> Recommendation | str:
     from metabench.errors import MetabenchError
-    from metabench.leaderboard.recommend import recommend_store
+    from metabench.leaderboard.recommend import recommend_run
     from metabench.runs.store import Store
 
     try:
-        return recommend_store(Store(request.store, only_read=True), source=result.own)
+        store = Store(request.store, only_read=True)
+        return recommend_run(store, result.records, result.own)
     except MetabenchError as error:
         return f"{result.own}: no recommendation: {error}"

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 MOST_NAMES = 3
 SHOWN = 5e-4
 """Share of the mean from which what was taken off for luck is worth a word."""
+MORE_CLASSES = (
+    "more episodes would sharpen this for the same test classes only; of other classes, more "
+    "classes and more labelled items tell"
+)
 NO_MORE = "no more were tried; `--shots` of metabench run takes several numbers"
 
 
@@ -87,7 +91,9 @@ def _over(found: Recommendation, expected: Expected) -> str:
     number = f"{expected.units:,} {unit}"
     if unit == "test episodes" and found.task_kind == "classification":
         number += f" of {found.way} classes"
-    return f"{expected.seeds} seeds of {number}" if expected.seeds > 1 else number
+    if expected.seeds > 1:
+        number = f"{expected.seeds} seeds of {number}"
+    return f"{number}, all from the same test classes" if found.same_classes else number
 
 
 def _ties(found: Recommendation, pick: Candidate) -> str:
@@ -143,7 +149,9 @@ def _other(found: Recommendation, one: OtherShot) -> str:
 def _surer(found: Recommendation, pick: Candidate, expected: Expected) -> str:
     parts = [_against(found, found.rival)] if found.rival is not None else []
     settled = found.rival is not None and found.rival.estimate.settled
-    if settled and expected.ci_over == "episodes":
+    if found.same_classes:
+        parts.append(MORE_CLASSES)
+    elif settled and expected.ci_over == "episodes":
         parts.append("four times the episodes would halve the interval")
     if expected.seeds == 1 and pick.train_seconds:
         parts.append("what training anew would change, only more seeds tell (--seeds 0,1,2)")

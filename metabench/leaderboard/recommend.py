@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +14,7 @@ import numpy as np
 from metabench.errors import MetabenchError, UsageError, unknown_name
 from metabench.leaderboard.audits import Audited, read_audits
 from metabench.leaderboard.blocks import REFERENCE
+from metabench.leaderboard.current import left_out, of_latest_data
 from metabench.leaderboard.estimate import estimate
 from metabench.leaderboard.printed import unanswered
 from metabench.leaderboard.ranking import rank_intervals
@@ -26,32 +29,46 @@ from metabench.leaderboard.recommendation import (
 from metabench.leaderboard.selection import choose, optimism
 from metabench.leaderboard.statistics import FloatArray, can_vary
 from metabench.leaderboard.tables import BlockKey, Entry, Tables, build_tables
+from metabench.runs.record import own_data_words
 
 if TYPE_CHECKING:
+    from metabench.runs.record import Record
     from metabench.runs.store import Store
 
 
 def recommend_store(
     store: Store, *, source: str = "", shot: str = "", together: bool = False
 ) -> Recommendation:
-    """Recommend by the records of a store; see `recommend`.
+    """Recommend by the records of a store; see `recommend` and `source_tables`.
 
     Raises:
         UsageError: If the store has no records, or several sources and none is named.
     """
-    tables, source = source_tables(store, source)
+    tables, source, _ = source_tables(store, source)
     return recommend(tables, source, shot=shot, together=together)
 
 
-def source_tables(store: Store, source: str = "") -> tuple[Tables, str]:
-    """Reduce the records of one source to tables.
+def recommend_run(store: Store, records: Iterable[Record], source: str) -> Recommendation:
+    """Recommend by the records of one run alone; see `recommend`.
+
+    Args:
+        store: The store that holds their scores.
+        records: The run's records.
+        source: The source.
+    """
+    mine = [record for record in records if record.cell.source == source]
+    return recommend(_tables(store, mine), source)
+
+
+def source_tables(store: Store, source: str = "") -> tuple[Tables, str, tuple[str, ...]]:
+    """Reduce the records of one source, on its data as of last, to tables.
 
     Args:
         store: The store.
         source: The source; may be left out if the store has one only.
 
     Returns:
-        Its tables and its name.
+        Its tables, its name, and a line that says what was left out, if anything was.
 
     Raises:
         UsageError: If the store has no records, or several sources and none is named.
@@ -69,9 +86,14 @@ def source_tables(store: Store, source: str = "") -> tuple[Tables, str]:
             f"{', '.join(names)}"
         )
     source = source or names[0]
+    records, number = of_latest_data(store.scan(source=source))
+    tables, told = _tables(store, records), left_out(number, source)
+    return replace(tables, messages=(*told, *tables.messages)), source, told
+
+
+def _tables(store: Store, records: Iterable[Record]) -> Tables:
     audits, _ = read_audits(store.root)
-    scored = (store.scored(record) for record in store.scan(source=source))
-    return build_tables(scored, Audited(audits)), source
+    return build_tables((store.scored(record) for record in records), Audited(audits))
 
 
 def recommend(
@@ -103,19 +125,28 @@ def recommend(
         tried = ", ".join(sorted(blocks, key=_number))
         raise UsageError(
             f"{source} has no scores with --shots {shot}; it has them with {tried}. Run it: "
-            f"metabench run --sources {source} --shots {shot}"
+            f"metabench run {_flags(entries[0])} --shots {shot}"
         )
     shot = shot or max(blocks, key=_number)
     return _Question(entries, blocks, shot, together=together).answer(tables.messages)
 
 
 def _by_shot(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
-    """Per number of examples the rows with a number, of the block that has most of them."""
+    """Per number of examples the rows with a number, of the block that has most of them.
+
+    The rows are of one state of the data, see `source_tables`.
+    """
     blocks: dict[str, dict[BlockKey, list[Entry]]] = defaultdict(lambda: defaultdict(list))
     for entry in entries:
         if entry.block is not None:
             blocks[entry.row.shot][entry.block].append(entry)
     return {shot: max(found.values(), key=len) for shot, found in blocks.items()}
+
+
+def _flags(entry: Entry) -> str:
+    """Name a source to ``metabench run``: a user's own data by the flags that were given."""
+    words = own_data_words(entry.evidence.records[0].provenance)
+    return shlex.join(words or ["--sources", entry.row.source])
 
 
 def _number(shot: str) -> float:
@@ -215,7 +246,7 @@ class _Question:
         """Why nothing can be recommended before anything is compared."""
         if len(self._own) > 1:
             short = [e for e in self._own if not can_vary(self._scores([e])[0])]
-            return f"each learner needs two test {self._unit} at least" if short else ""
+            return self._too_few() if short else ""
         if not self._own:
             return (
                 "every learner here that looks at its inputs sees all queries of a task at once; "
@@ -225,6 +256,15 @@ class _Question:
             )
         label = candidate_of(self._own[0]).label
         return f"{label} is all that has a score, and one alone is no choice; run more"
+
+    def _too_few(self) -> str:
+        text = f"each learner needs two test {self._unit} at least, since one alone shows no spread"
+        if self._unit == "episodes":
+            return f"{text}; metabench run --episodes gives more"
+        return (
+            f"{text}; of own data, name more columns with --targets, or split them otherwise with "
+            "--split-file"
+        )
 
     def _scores(self, entries: Sequence[Entry]) -> FloatArray:
         stack = np.stack([e.evidence.scores for e in entries if e.evidence.scores is not None])

@@ -48,7 +48,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Expected:
-    """How good the pick will be on new tasks like the test tasks.
+    """How good the pick will be on tasks drawn as the test tasks were.
+
+    Episodes of classes are all drawn from one set of test classes and their items. The interval
+    says what other draws from these would have shown, and nothing of other classes.
 
     Attributes:
         mean: Its mean, less the optimism.
@@ -158,6 +161,12 @@ class Recommendation:
     other_shots: tuple[OtherShot, ...]
     missing: tuple[tuple[str, str, str], ...]
     messages: tuple[str, ...]
+
+    @property
+    def same_classes(self) -> bool:
+        """Whether what is expected rests on episodes that share their classes and items."""
+        over = self.expected.ci_over if self.expected is not None else ""
+        return self.task_kind == "classification" and "tasks" not in over
 
     def __str__(self) -> str:
         """Return the five lines."""

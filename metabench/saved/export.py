@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import metabench
 from metabench.atomic import write_text
 from metabench.errors import MetabenchError, UsageError
 from metabench.hookspecs import TaskSourceInfo
+from metabench.leaderboard.current import data_digest
 from metabench.leaderboard.recommendation import Expected
 from metabench.leaderboard.tables import Entry
 from metabench.learners.contracts import Encoder
@@ -31,7 +33,7 @@ from metabench.registry.catalogue import Catalogue
 from metabench.runs.outcomes import Verdict
 from metabench.runs.plan import Draft, resolve
 from metabench.runs.prepare import meta_train_items, prepare_encoder, prepare_source
-from metabench.runs.record import Record
+from metabench.runs.record import Record, own_data_words
 from metabench.runs.rerun import draft_of
 from metabench.runs.session import Session
 from metabench.runs.tasks import CellTask, Part
@@ -106,6 +108,7 @@ def export_record(
     _check_free(out)
     draft = draft_of(record, session.catalogue)
     task = _task(draft, session)
+    _check_data(record, task)
     changes = key_changes(record.key_parts, task.key_parts)
     notes = [f"not as it was recorded: {change}" for change in changes]
     ready = make_ready(task, report)
@@ -140,6 +143,17 @@ def export_record(
         item = ItemInputs(input_spec(config), session.catalogue, config.reader).example
         write_text(folder / README, describe(config, out.name, agreement, item))
     return Exported(out, config, ready.shared, agreement, tuple(notes))
+
+
+def _check_data(record: Record, task: CellTask) -> None:
+    """Refuse a learner that was measured on other data than would be exported with it."""
+    if data_digest(record) == task.source_digest:
+        return
+    words = own_data_words(record.provenance) or ["--sources", record.cell.source]
+    raise MetabenchError(
+        f"the data of {record.cell.source} have changed since the record was made, so its score no "
+        f"longer holds; run on them as they are, then export: metabench run {shlex.join(words)}"
+    )
 
 
 def _check_free(out: Path) -> None:

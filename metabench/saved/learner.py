@@ -76,8 +76,9 @@ class SavedLearner:
             What predicts.
 
         Raises:
-            UsageError: If items and labels differ in number, a label is missing, there is one class
-                only, or there are more classes than the learner has outputs for.
+            UsageError: If items and labels differ in number, a label is missing or cannot be one, a
+                class is named twice or has no example, there is one class only, or there are more
+                classes than the learner has outputs for.
             MetabenchError: If an item cannot be read, by position and reason.
         """
         labels = list(labels)
@@ -115,12 +116,13 @@ class SavedLearner:
     def _classes(
         self, labels: list[Any], classes: Sequence[Any] | None
     ) -> tuple[Tensor, list[Any]]:
-        labels = [x.item() if isinstance(x, np.generic | Tensor) else x for x in labels]
-        for row, label in enumerate(labels):
-            if label is None or label != label:  # noqa: PLR0124 - NaN is what differs from itself
-                raise UsageError(f"label {row} is {label!r}; every support item needs a label")
+        labels = [_plain(label, f"label {row}") for row, label in enumerate(labels)]
         found = list(dict.fromkeys(labels))
-        names = list(classes) if classes is not None else _in_order(found)
+        names = _in_order(found)
+        if classes is not None:
+            names = [_plain(name, f"class {row}") for row, name in enumerate(classes)]
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise UsageError(f"the classes {names} name {twice[0]!r} twice; once is due")
         if strange := [label for label in found if label not in names]:
             raise UsageError(f"label {strange[0]!r} is not among the classes {names}")
         if missing := [name for name in names if name not in found]:
@@ -253,6 +255,31 @@ class AdaptedLearner:
             return scores[:, 0] if scores.shape[1] == 1 else scores
         chosen: npt.NDArray[Any] = _label_array(self.classes)[scores.argmax(1)]
         return chosen
+
+
+def _plain(label: Any, where: str) -> Any:
+    """Check what is to be a label, and take it out of numpy or torch.
+
+    Args:
+        label: A label.
+        where: What it is, for messages.
+
+    Raises:
+        UsageError: If it is missing, or several values instead of one.
+    """
+    if isinstance(label, np.generic | np.ndarray | Tensor):
+        if label.ndim:
+            raise UsageError(f"{where} has the shape {tuple(label.shape)}; one value is due")
+        label = label.item()
+    try:
+        hash(label)
+    except TypeError:
+        kind = type(label).__name__
+        raise UsageError(f"{where} is the {kind} {label!r}; a string or number is due") from None
+    differs = label != label  # noqa: PLR0124 - NaN does from itself, and pandas' NA will not say
+    if label is None or differs is not False:
+        raise UsageError(f"{where} is {label!r}; every support item needs a label")
+    return label
 
 
 def _parts(query: Any) -> list[Any]:

@@ -114,5 +114,10 @@ def _expected(config: SavedConfig, score: SavedScore) -> str:
     shape = f"support of {score.shot} labelled examples"
     if config.task_kind == "classification":
         shape = f"{score.way} classes of {score.shot} labelled examples each"
-    text += f" on tasks like its {score.episodes} test tasks{seeds} ({shape}); chance is "
-    return f"{text}{score.chance:.4g}."
+    same = config.task_kind == "classification" and "tasks" not in (score.ci_over or "")
+    like = f"{score.episodes} test tasks{seeds} ({shape})"
+    text += f" on tasks {'drawn as' if same else 'like'} its {like}"
+    if same:
+        text += f", all from the same test classes of `{config.source}`; other classes may be "
+        text += "easier or harder by more than the interval says"
+    return f"{text}; chance is {score.chance:.4g}."

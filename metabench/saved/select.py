@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from metabench.errors import MetabenchError, UsageError, unknown_name
@@ -56,7 +57,7 @@ def export(
         MetabenchError: If it cannot be saved, or nothing can be recommended.
     """
     opened = Store(store.resolve(), only_read=True)
-    tables, source = source_tables(opened, source)
+    tables, source, told = source_tables(opened, source)
     expected: Expected | None = None
     if encoder or algorithm:
         entry = _named(tables, encoder=encoder, algorithm=algorithm, shots=shots)
@@ -76,7 +77,8 @@ def export(
             f"the source {source} is neither in a plugin nor the own data of the last run on "
             f"{store}; run with these data again, finished cells are found, and export then"
         )
-    return export_record(out, record, session, entry=entry, expected=expected, report=report)
+    saved = export_record(out, record, session, entry=entry, expected=expected, report=report)
+    return replace(saved, notes=(*told, *saved.notes))
 
 
 def _named(tables: Tables, *, encoder: str, algorithm: str, shots: str) -> Entry:

@@ -1,5 +1,8 @@
 """What is recommended, and what is said of it."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -54,11 +57,12 @@ def test_the_best_is_picked_with_what_may_be_expected(make, learners):
     assert len(lines) == 5
     assert lines[0] == "Use      good with minilm on glyphs, with 5 labelled examples per class"
     assert "95 % interval" in lines[1]
-    assert "200 test episodes of 5 classes" in lines[1]
+    assert "200 test episodes of 5 classes, all from the same test classes" in lines[1]
     assert "chance 20.0 %" in lines[1]
     assert "none of the other 2 comes as near" in lines[2]
     assert "no more were tried" in lines[3]
     assert "ahead of fair with minilm" in lines[4]
+    assert "of other classes, more classes and more labelled items tell" in lines[4]
     assert str(found) == "\n".join(lines)
 
 
@@ -118,6 +122,8 @@ def test_a_metric_that_is_better_when_smaller(make, learners):
     assert found.expected.mean >= found.expected.observed
     assert in_lines(found)[0].endswith("with 5 labelled examples")
     assert "nmse 0.29" in in_lines(found)[1]
+    assert "class" not in in_lines(found)[1] + in_lines(found)[4]
+    assert "four times the episodes would halve the interval" in in_lines(found)[4]
 
 
 def test_what_failed_is_said_and_what_does_not_apply_is_not(make, learners):
@@ -149,6 +155,32 @@ def test_nothing_is_recommended_without_a_reason_to(make, learners, levels, told
     assert told in found.reason
     lines = in_lines(found)
     assert lines[0].startswith("glyphs: no recommendation: ")
+
+
+@pytest.mark.parametrize(
+    ("scores", "units", "told"),
+    [
+        ([0.8], None, "two test episodes at least, .*metabench run --episodes gives more"),
+        ([0.8, 0.7], np.zeros(2, int), "two test tasks at least, .*more columns with --targets"),
+    ],
+)
+def test_what_one_task_lacks_is_said(make, scores, units, told):
+    records = [make(scores, units=units, algorithm=name, **SHARED) for name in ("one", "two")]
+    assert re.search(told, in_lines(recommend(build_tables(records), "glyphs"))[0])
+
+
+def test_own_data_are_named_by_their_flags(make, learners):
+    """Whoever asks for a number that was not run is told a command that runs it."""
+    one, two = learners({"good": 0.8, "fair": 0.6})
+    words = ["--data-table", "my wishes.csv", "--text", "wish"]
+    told = {**one.record.provenance, "own_data": words}
+    own = replace(one, record=one.record.model_copy(update={"provenance": told}))
+    with pytest.raises(UsageError) as caught:
+        recommend(build_tables([own]), "glyphs", shot="7")
+    flags = "--data-table 'my wishes.csv' --text wish --shots 7"
+    assert str(caught.value).endswith(f"metabench run {flags}")
+    with pytest.raises(UsageError, match="metabench run --sources glyphs --shots 7"):
+        recommend(build_tables([two]), "glyphs", shot="7")
 
 
 def test_nothing_has_a_score(make):

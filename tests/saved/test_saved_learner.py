@@ -1,6 +1,7 @@
 """Adapting to and predicting what users have."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -141,6 +142,13 @@ def test_values_that_are_none(learner, labels, told):
         (["a", "b"], {}, "6 support items and 2 labels"),
         (["a", "b", None, "a", "b", "a"], {}, "label 2 is None"),
         (["a", "b", np.nan, "a", "b", "a"], {}, "label 2 is nan"),
+        (pd.array(["a", "b", None, "a", "b", "a"], "string"), {}, "label 2 is <NA>"),
+        (np.zeros((6, 2)), {}, r"label 0 has the shape \(2,\); one value is due"),
+        (torch.zeros(6, 1), {}, r"label 0 has the shape \(1,\); one value is due"),
+        ([["a"], "b", "a", "b", "a", "b"], {}, r"label 0 is the list \['a'\]; a string or number"),
+        ([("a", []), "b", "a", "b", "a", "b"], {}, "label 0 is the tuple"),
+        (list("aabbcc"), {"classes": list("abcc")}, "name 'c' twice; once is due"),
+        (list("aabbcc"), {"classes": ["a", "b", ["c"]]}, r"class 2 is the list \['c'\]"),
         (list("aabbcc"), {"classes": ["a", "b"]}, "label 'c' is not among the classes"),
         (list("aabbcc"), {"classes": list("abcd")}, "class 'd' has no support item"),
     ],

@@ -29,15 +29,17 @@ def wishes(names, each, seed):
             yield " ".join(rng.permutation(words).tolist()), name
 
 
+def write(path, rows):
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("wish", "intent"), *rows])
+
+
 @pytest.fixture(scope="module")
 def own(tmp_path_factory, toy_site):
     from saved_cases import Process
 
     shell = Process(tmp_path_factory.mktemp("own"), toy_site)
-    with (shell.folder / "wishes.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(
-            [("wish", "intent"), *wishes([f"class{n}" for n in range(30)], 14, 0)]
-        )
+    write(shell.folder / "wishes.csv", wishes([f"class{n}" for n in range(30)], 14, 0))
     shell.out, shell.err = shell(*RUN)
     return shell
 
@@ -63,6 +65,8 @@ def test_its_json_holds_the_recommendation(own):
 def test_strings_of_new_classes_are_predicted_in_another_process(own):
     _, err = own("export", "mine")
     assert err == ""
+    note = (own.folder / "mine" / "README.md").read_text("utf-8")
+    assert "all from the same test classes of `wishes`" in note
     support = list(wishes(["new1", "new2", "new3"], 3, 1))
     asked = list(wishes(["new1", "new2", "new3"], 5, 2))
     content = [[t for t, _ in support], [c for _, c in support], [t for t, _ in asked]]
@@ -79,3 +83,27 @@ def test_data_of_an_earlier_run_are_asked_for(own):
         assert "run with these data again" in err
     finally:
         (own.folder / "results" / "run.json").write_text(before, "utf-8")
+
+
+def test_after_an_edit_only_what_ran_on_the_data_as_they_are_counts(own):
+    path, place = own.folder / "wishes.csv", ("--store", "edited")
+    before = path.read_bytes()
+    own(*RUN, *place)
+    try:
+        write(path, wishes([f"class{n}" for n in range(30)], 12, 5))
+        _, err = own("export", "stale", *place, code=1)
+        (line,) = err.splitlines()
+        assert "the data of wishes have changed since the record was made" in line
+        assert "metabench run --data-table wishes.csv" in line
+        assert not (own.folder / "stale").exists()
+        few = (*RUN[:-1], "chance,simpleshot,nearest-neighbour", "--shots", "1", *place)
+        out, _ = own(*few)
+        use = next(line for line in out.splitlines() if line.startswith("Use "))
+        assert "with 1 labelled example per class" in use
+        told, err = own("recommend", *place)
+        assert told.splitlines()[0] == use
+        assert "wishes: 8 records of earlier data left out" in err
+        _, err = own("export", "fresh", *place)
+        assert "wishes: 8 records of earlier data left out" in err
+    finally:
+        path.write_bytes(before)
