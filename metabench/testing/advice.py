@@ -235,7 +235,8 @@ _PLUGIN = {
     ),
     "no-pickle": Advice(
         "A pickle runs any code when it is read, and so does remote code of a model hub.",
-        "Keep weights as safetensors and arrays as .npz without objects, or as JSON.",
+        "Keep weights as safetensors and arrays as .npz without objects, or as JSON; read what "
+        "others keep as .pt by torch.load(..., weights_only=True).",
     ),
     "metadata": Advice(
         "pip installs what metadata require, and people may use only what is licensed.",
