@@ -37,6 +37,11 @@ _ALGORITHM = {
         "Gather by label (class_means, one_hot) instead of reshaping, and guard statistics that "
         "need two examples, such as a standard deviation.",
     ),
+    "unchanged-inputs": Advice(
+        "Support and queries may be shared: what one learner writes into them the next one reads.",
+        "Write into new tensors only: x = x - mean instead of x -= mean, and clone() before "
+        "functions whose names end in an underscore.",
+    ),
     "loss": Advice(
         "Meta-training minimises it; without gradients it would spend the budget on nothing.",
         "Do not detach or wrap adapt in no_grad, or say recipe='none' (or 'supervised') if "
