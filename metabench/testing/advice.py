@@ -37,6 +37,11 @@ _ALGORITHM = {
         "Gather by label (class_means, one_hot) instead of reshaping, and guard statistics that "
         "need two examples, such as a standard deviation.",
     ),
+    "unchanged-inputs": Advice(
+        "Support and queries may be shared: what one learner writes into them the next one reads.",
+        "Write into new tensors only: x = x - mean instead of x -= mean, and clone() before "
+        "functions whose names end in an underscore.",
+    ),
     "loss": Advice(
         "Meta-training minimises it; without gradients it would spend the budget on nothing.",
         "Do not detach or wrap adapt in no_grad, or say recipe='none' (or 'supervised') if "
@@ -235,7 +240,8 @@ _PLUGIN = {
     ),
     "no-pickle": Advice(
         "A pickle runs any code when it is read, and so does remote code of a model hub.",
-        "Keep weights as safetensors and arrays as .npz without objects, or as JSON.",
+        "Keep weights as safetensors and arrays as .npz without objects, or as JSON; read what "
+        "others keep as .pt by torch.load(..., weights_only=True).",
     ),
     "metadata": Advice(
         "pip installs what metadata require, and people may use only what is licensed.",

@@ -61,14 +61,22 @@ def _scores(learner: Learner) -> Finding:
     return violated("scores", fault) if fault else passed("scores")
 
 
-def _score_fault(subject: Subject, support: Support[Any], query: Any) -> str:
-    """Say what is wrong with the scores of a batch as the learner returns them."""
+def _answer(subject: Subject, support: Support[Any], query: Any) -> Any:
+    """Return what a fresh learner answers; it is given these tensors, and not copies of them."""
     algorithm = subject.fresh().algorithm
     with torch.no_grad():
         if subject.inductive:
-            found: Any = algorithm.adapt(support)(query)
-        else:
-            found = algorithm.adapt_transductive(support, query)(query)
+            return algorithm.adapt(support)(query)
+        return algorithm.adapt_transductive(support, query)(query)
+
+
+def _cloned(support: Support[Any]) -> Support[Any]:
+    return Support(mapped(support.x, Tensor.clone), support.y.clone(), support.way)
+
+
+def _score_fault(subject: Subject, support: Support[Any], query: Any) -> str:
+    """Say what is wrong with the scores of a batch as the learner returns them."""
+    found = _answer(subject, _cloned(support), mapped(query, Tensor.clone))
     if not isinstance(found, Tensor):
         return f"the predictor returned {type(found).__name__}; a tensor was expected"
     asked = query if isinstance(query, Tensor) else next(iter(query.values()))
@@ -115,6 +123,25 @@ def _first(query: Any, count: int) -> Any:
 
 def _kept(support: Support[Any], index: Tensor) -> Support[Any]:
     return replace(support, x=examples(support.x, index), y=support.y[:, index])
+
+
+def _unchanged_inputs(learner: Learner) -> Finding:
+    support, query = learner.subject.support, learner.subject.query
+    own, asked = _cloned(support), mapped(query, Tensor.clone)
+    _answer(learner.subject, own, asked)
+    pairs = {"support.x": (own.x, support.x), "query": (asked, query)}
+    written = [name for name, (left, right) in pairs.items() if not _same(left, right)]
+    written += ["support.y"] * (not torch.equal(own.y, support.y))
+    if written:
+        return violated("unchanged-inputs", f"it wrote into {', '.join(written)}")
+    return passed("unchanged-inputs")
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Whether inputs are the same bits, one tensor or several by name."""
+    if isinstance(left, Tensor):
+        return torch.equal(left, right)
+    return left.keys() == right.keys() and all(torch.equal(left[n], right[n]) for n in left)
 
 
 def _loss(learner: Learner) -> Finding:
@@ -230,7 +257,11 @@ def _draws(subject: Subject) -> bool:
 
 
 _FUNCTIONS: Mapping[str, Callable[[Learner], Finding]] = dict(
-    zip(CONTRACT, (_scores, _few_examples, _loss, _weights, _settings, _devices), strict=True)
+    zip(
+        CONTRACT,
+        (_scores, _few_examples, _unchanged_inputs, _loss, _weights, _settings, _devices),
+        strict=True,
+    )
 )
 
 

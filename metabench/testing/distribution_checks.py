@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.metadata
 import re
 import sys
@@ -23,19 +22,10 @@ from metabench.registry.source_code import code_files, imported_packages
 from metabench.registry.targets import missing_modules, resolve_target
 from metabench.testing.names import PLUGIN_CHECKS
 from metabench.testing.probe import SLOW, Imported, import_elsewhere
+from metabench.testing.unpickling import unsafe_calls
 
 LONG = 100
 """Characters that a summary may have."""
-UNPICKLE = frozenset(
-    {
-        "cloudpickle.load", "cloudpickle.loads", "dill.load", "dill.loads", "joblib.load",
-        "pandas.read_pickle", "pd.read_pickle", "pickle.load", "pickle.loads", "shelve.open",
-        "torch.load",
-    }
-)  # fmt: skip
-"""Calls that unpickle."""
-UNSAFE = ("allow_pickle", "trust_remote_code")
-"""Arguments that must not be true."""
 PICKLED = (".joblib", ".pickle", ".pkl", ".pt", ".pth")
 
 
@@ -214,7 +204,9 @@ def _closure(names: set[str]) -> set[str]:
 
 def _no_pickle(subject: PluginSubject) -> Finding:
     files = set().union(*map(code_files, subject.modules))
-    faults = [fault for file in sorted(files) if file.suffix == ".py" for fault in _unsafe(file)]
+    faults = [
+        fault for file in sorted(files) if file.suffix == ".py" for fault in unsafe_calls(file)
+    ]
     folders = {file.parent for file in files if (file.parent / "__init__.py") in files}
     for folder in sorted(folders):
         faults += [f"it carries {path.name}" for path in folder.rglob("*") if _is_pickled(path)]
@@ -223,24 +215,6 @@ def _no_pickle(subject: PluginSubject) -> Finding:
 
 def _is_pickled(path: Path) -> bool:
     return path.suffix in PICKLED and path.is_file()
-
-
-def _unsafe(file: Path) -> Iterator[str]:
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError):
-        return  # importing it says what is wrong
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        called = ast.unparse(node.func)
-        place = f"{file.name}:{node.lineno}"
-        if called in UNPICKLE:
-            yield f"{place} calls {called}"
-        for keyword in node.keywords:
-            true = isinstance(keyword.value, ast.Constant) and keyword.value.value is True
-            if keyword.arg in UNSAFE and true:
-                yield f"{place} says {keyword.arg}=True"
 
 
 def _metadata(subject: PluginSubject) -> Finding:

@@ -33,6 +33,7 @@ CONTRACT: Mapping[str, str] = MappingProxyType(
     {
         "scores": "the scores have the shape, type and device that the contract says",
         "few-examples": "one example of a class, one query and uneven shots are no trouble",
+        "unchanged-inputs": "adapting and predicting write into neither support nor queries",
         "loss": "the meta-training loss is one finite number with gradients",
         "weights": "its weights survive safetensors, which holds tensors alone",
         "settings": "its settings are a dataclass, and a wrong one is told in a line",

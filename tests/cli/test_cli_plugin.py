@@ -55,7 +55,7 @@ def test_check_passes_what_is_good(call, install):
     lines = result.stdout.splitlines()
     assert lines[0] == "good 1.0 (good)"
     assert lines[1].split() == ["plugin", "good", "9", "passed"]
-    assert lines[-1] == "23 checks, none failed"
+    assert lines[-1] == "24 checks, none failed"
 
 
 def test_check_tells_what_is_bad(call, install):
@@ -146,7 +146,7 @@ def test_pytest_runs_the_kit_on_a_named_plugin(run_pytest, install):
     assert code == 0, out
     assert "metabench::good::plugin-good-imports PASSED" in out
     assert "metabench::good::algorithm-good-hidden-targets PASSED" in out
-    assert out.count("PASSED") + out.count("SKIPPED (") == 23
+    assert out.count("PASSED") + out.count("SKIPPED (") == 24
 
 
 def test_pytest_tells_a_violation_without_a_traceback(run_pytest, install):
@@ -157,7 +157,7 @@ def test_pytest_tells_a_violation_without_a_traceback(run_pytest, install):
     assert "why      A learner that sees other queries" in out
     assert "Traceback" not in out
     assert "def complaint" not in out
-    assert "1 failed, 1 passed, 22 deselected" in out
+    assert "1 failed, 1 passed, 23 deselected" in out
     code, out = run_pytest("--metabench-plugin", "bad", "-m", "not metabench_conformance")
     assert (code, "1 passed" in out) == (0, True)
 

@@ -198,6 +198,32 @@ def test_leak_is_caught(leak, check):
         check_algorithm(leak, checks=[check])
 
 
+class WritesSupport(Means):
+    """Normalises the support in place, which changes nothing the second time."""
+
+    def adapt(self, support):
+        support.x.div_(support.x.norm(dim=-1, keepdim=True) + 1e-6)
+        return super().adapt(support)
+
+
+class WritesQuery(Means):
+    """Normalises the queries in place."""
+
+    def adapt(self, support):
+        predict = super().adapt(support)
+        return lambda query: predict(query.div_(query.norm(dim=-1, keepdim=True) + 1e-6))
+
+
+@pytest.mark.parametrize(("leak", "where"), [(WritesSupport, "support.x"), (WritesQuery, "query")])
+@pytest.mark.parametrize("checks", [(), ("scores", "unchanged-inputs")], ids=["all", "two"])
+def test_writing_into_inputs_is_caught_and_nothing_else_is_blamed(leak, where, checks):
+    with pytest.raises(AssertionError) as caught:
+        check_algorithm(leak, checks=checks, recipe="supervised")
+    assert str(caught.value) == (
+        f"{leak.__name__} violates\n  classification: unchanged-inputs: it wrote into {where}"
+    )
+
+
 def test_rounding_that_grows_is_told_from_a_leak():
     found = {f.check: f for f in check_algorithm(Rounds)["classification"]}["support-permutation"]
     assert found.outcome == "passed"
