@@ -86,7 +86,7 @@ def _deeper(listing: Listing, parts: Sequence[Sequence[str]], depth: int) -> lis
     if not deeper:
         return []
     classes = {folder[0] for folder in deeper}
-    first = "/".join(printable(name) for name in min(inside)[: depth + 1])
+    first = "/".join(printable(name) for name in min(map(tuple, inside))[: depth + 1])
     are = "is" if len(deeper) == 1 else "are"
     unpacked = "unpack it and " if listing.root.is_file() else ""
     note = (
