@@ -81,8 +81,9 @@ def describe(own: OwnData, catalogue: Catalogue, wanted: Wanted) -> Described:
     kind: TaskKind = task_kind(rows)  # type: ignore[assignment]
     left = distinct(rows, plan)
     fitted, fitted_notes = settings(
-        kind, left.sizes, wanted.shots, wanted.way, wanted.query, groups=left.groups
-    )
+        kind, left.sizes, wanted.shots, wanted.way, wanted.query,
+        groups=left.groups, grouped=rows.groups is not None,
+    )  # fmt: skip
     name = _name(own, catalogue)
     found = _found(own, rows, reader, plan)
     options: dict[str, Any] = {

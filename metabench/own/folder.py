@@ -81,11 +81,12 @@ def _links(listing: Listing) -> str:
 
 def _deeper(listing: Listing, parts: Sequence[Sequence[str]], depth: int) -> list[str]:
     """Say which folders inside those of the classes could have been meant for classes."""
-    deeper = {tuple(split[:-1]) for split in parts if len(split) > depth + 2}
+    inside = [split for split in parts if len(split) > depth + 2]
+    deeper = {tuple(split[depth:-1]) for split in inside}  # once, if it is in train and in test
     if not deeper:
         return []
-    classes = {folder[depth] for folder in deeper}
-    first = "/".join(printable(name) for name in min(deeper)[: depth + 1])
+    classes = {folder[0] for folder in deeper}
+    first = "/".join(printable(name) for name in min(map(tuple, inside))[: depth + 1])
     are = "is" if len(deeper) == 1 else "are"
     unpacked = "unpack it and " if listing.root.is_file() else ""
     note = (

@@ -277,6 +277,7 @@ def settings(
     query: int,
     *,
     groups: Sequence[Sequence[IntArray]] = (),
+    grouped: bool = False,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Fit the shape of an episode to the data.
 
@@ -291,12 +292,13 @@ def settings(
         way: The suite's.
         query: The suite's.
         groups: For each split, the groups of each class's examples, where they matter.
+        grouped: Whether sizes of tasks are those outside of their largest group.
 
     Returns:
         Settings that depart from the suite's, and notes.
     """
     if kind != "classification":
-        return _task_settings(sizes)
+        return _task_settings(sizes, grouped=grouped)
     numbers = [shot for shot in shots if isinstance(shot, int)]
     if not numbers or not isinstance(way, int):
         return {}, ()
@@ -368,7 +370,9 @@ def flags_that_fit(sizes: Sequence[int], way: int) -> str:
     return f"{less}--shots 1 --queries {min(MOST_QUERIES, _common_size(sizes, ways) - 1)}"
 
 
-def _task_settings(sizes: Sequence[int]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _task_settings(
+    sizes: Sequence[int], *, grouped: bool
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     size = _common_size(sizes, 1)
     shots = list(dict.fromkeys(min(shot, max(1, size // 2)) for shot in TASK_SHOTS))
     rest = size - max(shots)
@@ -379,7 +383,8 @@ def _task_settings(sizes: Sequence[int]) -> tuple[dict[str, Any], tuple[str, ...
         "draws": 10,
     }
     told = " and ".join(map(str, shots))
-    return dict(found), (f"supports of {told} examples: most test tasks have {size:,}",)
+    outside = " outside of their largest group" if grouped else ""
+    return dict(found), (f"supports of {told} examples: most test tasks have {size:,}{outside}",)
 
 
 def _common_size(sizes: Sequence[int], least: int) -> int:

@@ -38,6 +38,7 @@ def finished(home):
     return metabench(home, "run", "--data-folder", "photos", *SMALL)
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_recognised_and_ends_with_a_table(home, finished):
     out, err = finished
     assert "own data photos: 21 image files (.png) of 5 classes\n" in err
@@ -49,6 +50,7 @@ def test_a_run_says_what_it_recognised_and_ends_with_a_table(home, finished):
     assert {(row["source"], row["way"], row["status"]) for row in rows} == {("photos", "5", "ok")}
 
 
+@pytest.mark.slow
 def test_the_next_run_finds_every_cell_wherever_the_data_lie(home, finished):
     shutil.copytree(home / "photos", home / "moved" / "photos")
     out, err = metabench(home, "run", "--data-folder", "moved/photos", *SMALL)
@@ -56,6 +58,7 @@ def test_the_next_run_finds_every_cell_wherever_the_data_lie(home, finished):
     assert "broken.png" in err
 
 
+@pytest.mark.slow
 def test_a_plan_without_running(home, finished):
     out, _ = metabench(home, "run", "--data-folder", "photos", *SMALL, "--dry-run")
     assert out.startswith("own data photos: 21 image files")
@@ -71,6 +74,7 @@ def test_learners_that_need_meta_training_say_so(home):
     assert "photos has no meta-train split to train on" in out
 
 
+@pytest.mark.slow
 def test_what_would_fit_is_named(home):
     table(home / "small.csv", sentences(4, 3))
     out, _ = metabench(
@@ -81,6 +85,7 @@ def test_what_would_fit_is_named(home):
     assert "; --way 4 --shots 1 --queries 2 would fit" in out
 
 
+@pytest.mark.slow
 def test_other_commands_on_the_store(home, finished):
     out, _ = metabench(home, "why", "photos/pixels/protonet")
     assert out.count(": found") == 2
