@@ -215,8 +215,8 @@ def _print_recommended(result: RunResult, request: RunRequest) -> None:
     click.echo()
     click.echo(found)
     if not isinstance(found, str) and found.pick is not None:
-        place = shlex.join(["--store", str(request.store), "--source", result.own])
-        click.echo(f"Save it  metabench export OUT {place}")
+        place = ["--store", str(request.store), "--source", result.own, "--shots", found.shot]
+        click.echo(f"Save it  metabench export OUT {shlex.join(place)}")
 
 
 def _recommended(result: RunResult, request: RunRequest) -> Recommendation | str:

@@ -29,6 +29,7 @@ from metabench.leaderboard.recommendation import (
 from metabench.leaderboard.selection import choose, optimism
 from metabench.leaderboard.statistics import FloatArray, can_vary
 from metabench.leaderboard.tables import BlockKey, Entry, Tables, build_tables
+from metabench.runs.kept import own_run
 from metabench.runs.record import own_data_words
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def source_tables(store: Store, source: str = "") -> tuple[Tables, str, tuple[st
             f"{', '.join(names)}"
         )
     source = source or names[0]
-    records, number = of_latest_data(store.scan(source=source))
+    kept = own_run(store.root, source)
+    records, number = of_latest_data(store.scan(source=source), kept.digest if kept else "")
     tables, told = _tables(store, records), left_out(number, source)
     return replace(tables, messages=(*told, *tables.messages)), source, told
 

@@ -11,9 +11,13 @@ from pydantic import Field, field_validator
 from metabench.own.data import OwnData
 from metabench.runs.suite import NAME, Variant
 
+LISTS = ("domains", "sources", "encoders", "algorithms", "shots", "seeds", "targets")
+
 
 class RunRequest(OwnData):
     """One run, as asked for; ``None`` and empty lists mean the suite's choice.
+
+    A bare value stands for a list of one: ``shots=1`` for ``shots=[1]``.
 
     The fields of own data are those of `OwnData`.
 
@@ -71,7 +75,13 @@ class RunRequest(OwnData):
     disabled: tuple[str, ...] = ()
     strict: bool = False
 
-    @field_validator("domains", "sources", "encoders", "algorithms", "shots", "seeds", "targets")
+    @field_validator(*LISTS, "disabled", mode="before")
+    @classmethod
+    def _listed(cls, values: object) -> object:
+        """Take a bare value for a list of one."""
+        return (values,) if isinstance(values, str | int) else values
+
+    @field_validator(*LISTS)
     @classmethod
     def _once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(dict.fromkeys(values))

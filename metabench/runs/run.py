@@ -10,9 +10,11 @@ from metabench.atomic import write_text
 from metabench.errors import MetabenchError
 from metabench.leaderboard.audits import read_audits
 from metabench.leaderboard.build import Written, write_leaderboards
+from metabench.leaderboard.current import data_digest
 from metabench.registry.catalogue import Problem
 from metabench.runs.estimate import Estimator
 from metabench.runs.jobs import Job, Outcome, Progress
+from metabench.runs.kept import OwnRun, keep_own_run
 from metabench.runs.outcomes import Verdict, record_of_outcome, verdict_of_outcome
 from metabench.runs.plan import Draft, Knowledge, Planned, draft_cells, resolve
 from metabench.runs.record import Record
@@ -68,12 +70,14 @@ def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
     drafts = shard_of(everything, request.shard)
     store = session.store
     write_text(store.root / REQUEST_FILE, session.asked.model_dump_json(indent=1) + "\n")
+    _keep_own(session)
     store.sweep()
     lazy = LazyExecutor(lambda: session.executor(len(drafts)))
     try:
         records, reused = carry_out(session, drafts, lazy, watcher)
     finally:
         lazy.close()
+    _keep_own(session, records)
     shown = records + _of_other_shards(session, everything, drafts)
     audits, damaged = read_audits(store.root)
     for text in dict.fromkeys([*store.quarantined, *damaged]):
@@ -86,6 +90,15 @@ def run(request: RunRequest, watcher: Watcher | None = None) -> RunResult:
         tables=tuple(str(path) for path in written.paths),
     )
     return RunResult(records, reused, written, session.own)
+
+
+def _keep_own(session: Session, records: Sequence[Record] = ()) -> None:
+    """Write down where own data lie and, once they were loaded, in which state they are."""
+    if not session.own:
+        return
+    digests = (data_digest(one) for one in records if one.cell.source == session.own)
+    digest = next(filter(None, digests), "")
+    keep_own_run(session.store.root, session.own, OwnRun(request=session.asked, digest=digest))
 
 
 def carry_out(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,8 @@ from metabench.errors import MetabenchError, UsageError, unknown_name
 from metabench.leaderboard.recommend import recommend, source_tables
 from metabench.leaderboard.recommendation import Expected
 from metabench.leaderboard.tables import Entry, Tables
-from metabench.runs.record import Record
+from metabench.runs.kept import own_run
+from metabench.runs.record import Record, own_data_words
 from metabench.runs.request import RunRequest
 from metabench.runs.session import Session
 from metabench.runs.store import Store
@@ -73,9 +75,11 @@ def export(
     record = _of_seed(entry.evidence.records, seed)
     session = _session(opened, record, device, data)
     if source not in session.catalogue.sources:
+        words = own_data_words(record.provenance) or ["--sources", source]
+        command = shlex.join(["metabench", "run", *words, "--store", str(store)])
         raise UsageError(
-            f"the source {source} is neither in a plugin nor the own data of the last run on "
-            f"{store}; run with these data again, finished cells are found, and export then"
+            f"the source {source} is in no plugin, and {store} does not say where it lies; run "
+            f"with these data again, finished cells are found, and export then: {command}"
         )
     saved = export_record(out, record, session, entry=entry, expected=expected, report=report)
     return replace(saved, notes=(*told, *saved.notes))
@@ -117,9 +121,10 @@ def _of_seed(records: Sequence[Record], seed: int | None) -> Record:
 
 
 def _session(store: Store, record: Record, device: str, data: Path | None) -> Session:
-    """Start from the store's last run, if it is known: it may hold where the data lie."""
+    """Start from the last run of these own data, or that of the store: it knows where data lie."""
+    kept = own_run(store.root, record.cell.source) if own_data_words(record.provenance) else None
     try:
-        request = last_request(store)
+        request = kept.request if kept is not None else last_request(store)
     except UsageError:
         request = RunRequest()
     if data is None and request.data is None and os.environ.get("METABENCH_DATA"):

@@ -193,6 +193,7 @@ def test_a_folder_that_holds_something_is_left_alone(trained, tmp_path):
     assert (tmp_path / "mine.txt").read_text("utf-8") == "precious"
 
 
+@pytest.mark.slow
 def test_the_recommended_learner_is_what_is_saved_without_a_name(trained):
     out, _ = trained("export", "best", "--source", "blobs")
     told, _ = trained("recommend", "--source", "blobs")

@@ -52,7 +52,7 @@ def test_a_run_on_own_data_ends_with_the_recommendation(own):
     assert ties.startswith("Ties ")
     assert "with 1: " in examples
     assert surer.startswith("Surer ")
-    assert save == "Save it  metabench export OUT --store results --source wishes"
+    assert save == "Save it  metabench export OUT --store results --source wishes --shots 3"
     told, _ = own("recommend")
     assert told.splitlines()[0] == use
 
@@ -62,6 +62,7 @@ def test_its_json_holds_the_recommendation(own):
     assert json.loads(out)["recommendation"]["pick"]["encoder"] == "hashed-ngrams"
 
 
+@pytest.mark.slow
 def test_strings_of_new_classes_are_predicted_in_another_process(own):
     _, err = own("export", "mine")
     assert err == ""
@@ -75,16 +76,22 @@ def test_strings_of_new_classes_are_predicted_in_another_process(own):
     assert np.mean([one == two for one, (_, two) in zip(found, asked, strict=True)]) > 0.8
 
 
-def test_data_of_an_earlier_run_are_asked_for(own):
-    before = (own.folder / "results" / "run.json").read_text("utf-8")
+@pytest.mark.slow
+def test_data_of_an_earlier_run_are_found_or_asked_for(own):
     own("run", "--sources", "blobs", "--algorithms", "chance", "--episodes", "5", "--jobs", "1")
+    own("export", "found", "--source", "wishes")
+    kept = own.folder / "results" / "own" / "wishes.json"
+    content = kept.read_text("utf-8")
+    kept.unlink()
     try:
         _, err = own("export", "lost", "--source", "wishes", code=2)
         assert "run with these data again" in err
+        assert "metabench run --data-table wishes.csv --text wish --label intent" in err
     finally:
-        (own.folder / "results" / "run.json").write_text(before, "utf-8")
+        kept.write_text(content, "utf-8")
 
 
+@pytest.mark.slow
 def test_after_an_edit_only_what_ran_on_the_data_as_they_are_counts(own):
     path, place = own.folder / "wishes.csv", ("--store", "edited")
     before = path.read_bytes()
@@ -105,5 +112,9 @@ def test_after_an_edit_only_what_ran_on_the_data_as_they_are_counts(own):
         assert "wishes: 8 records of earlier data left out" in err
         _, err = own("export", "fresh", *place)
         assert "wishes: 8 records of earlier data left out" in err
+        path.write_bytes(before)
+        own(*RUN, *place)  # all is found, and the data are the earlier ones again
+        _, err = own("recommend", *place)
+        assert "wishes: 3 records of earlier data left out" in err
     finally:
         path.write_bytes(before)
