@@ -64,14 +64,11 @@ def saved(trained):
     return {name: rest for name, *rest in map(json.loads, lines)}
 
 
-@pytest.fixture(scope="session")
-def _toy_here(toy_site):
-    """The toy plugin is installed in this process too."""
-    added = [str(toy_site), str(TOY)]
-    sys.path[:0] = added
-    yield
-    for path in added:
-        sys.path.remove(path)
+@pytest.fixture
+def _toy_here(toy_site, monkeypatch):
+    """The toy plugin is installed in this process too, and gone when the test ends."""
+    monkeypatch.syspath_prepend(TOY)
+    monkeypatch.syspath_prepend(toy_site)
 
 
 @pytest.fixture

@@ -155,7 +155,6 @@ class ReadsPickles(Honest):
 
 FAULTS = {
     NoWidth: "builds",
-    NotAnEncoder: "builds",
     ChangesInputs: "prepare",
     LosesRows: "prepare",
     NeedsMetaTrain: "prepare",
@@ -187,6 +186,11 @@ def test_fault_is_caught(fault, name):
         check(fault, **declared)
     with pytest.raises(AssertionError):
         check(fault, checks=[name], **declared)
+
+
+def test_what_is_no_encoder_is_refused():
+    with pytest.raises(UsageError, match="NotAnEncoder is no subclass of .*Encoder; derive"):
+        check(NotAnEncoder)
 
 
 @pytest.mark.parametrize("fault", [FitsOnAll, Counts, WrongCopies, KeepsObjects, ReadsPickles])
