@@ -189,7 +189,7 @@ def test_fault_is_caught(fault, name):
 
 
 def test_what_is_no_encoder_is_refused():
-    with pytest.raises(UsageError, match="NotAnEncoder is no subclass of .*Encoder; derive"):
+    with pytest.raises(UsageError, match=r"NotAnEncoder is no subclass of .*Encoder; derive"):
         check(NotAnEncoder)
 
 
