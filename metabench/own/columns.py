@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import itertools
 import json
@@ -31,6 +32,18 @@ _UNREADABLE = (
 )
 
 
+@contextlib.contextmanager
+def _refusing(path: Path, encoding: str) -> Iterator[None]:
+    """Say in one line why a table cannot be read."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise _not_decodable(path, encoding) from error
+    except _UNREADABLE as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UsageError(f"{pathname(path)} cannot be read: {reason}") from error
+
+
 def read_columns(path: Path, columns: list[str], encoding: str) -> dict[str, pd.Series[Any]]:
     """Read columns of a table as text, blank where there is nothing.
 
@@ -43,19 +56,13 @@ def read_columns(path: Path, columns: list[str], encoding: str) -> dict[str, pd.
         UsageError: If the file is damaged or in another encoding; the message says where.
     """
     suffix = path.suffix.lower()
-    try:
+    with _refusing(path, encoding):
         if suffix == ".parquet":
             frame = pd.read_parquet(path, columns=columns, dtype_backend="numpy_nullable")
             return {name: _text(frame[name]) for name in columns}
         if suffix == ".jsonl":
             return _read_lines(path, columns, encoding)
         return _read_csv(path, columns, encoding)
-    except UnicodeDecodeError as error:
-        raise _not_decodable(path, encoding) from error
-    except _UNREADABLE as error:
-        raise UsageError(
-            f"{pathname(path)} cannot be read: {str(error).strip().splitlines()[0]}"
-        ) from error
 
 
 def check_columns(path: Path, columns: Sequence[str], encoding: str) -> None:
@@ -81,7 +88,7 @@ def column_names(path: Path, encoding: str) -> list[str]:
         UsageError: If the table is empty or cannot be read.
     """
     suffix = path.suffix.lower()
-    try:
+    with _refusing(path, encoding):
         if suffix == ".parquet":
             import pyarrow.parquet  # noqa: PLC0415 - pandas needs it for these files alone
 
@@ -92,12 +99,6 @@ def column_names(path: Path, encoding: str) -> list[str]:
                 keys.update(dict.fromkeys(row))
             return list(keys)
         _, header = next(_csv_rows(path, encoding), (0, []))
-    except UnicodeDecodeError as error:
-        raise _not_decodable(path, encoding) from error
-    except _UNREADABLE as error:
-        raise UsageError(
-            f"{pathname(path)} cannot be read: {str(error).strip().splitlines()[0]}"
-        ) from error
     if not header:
         raise UsageError(f"{pathname(path)} is empty")
     return header
