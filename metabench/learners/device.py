@@ -84,6 +84,12 @@ class Compute:
         return {name: tensor.to(self.device) for name, tensor in inputs.items()}
 
 
+def release_unused() -> None:
+    """Return the accelerator's memory that this process keeps for later to the others."""
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
 def seed_torch(*parts: object) -> None:
     """Seed torch's generators by a hash of plain values.
 

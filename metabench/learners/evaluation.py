@@ -28,6 +28,8 @@ EPISODES_AT_ONCE = 100
 """Episodes per batch for heads on embeddings; fixed, so that results do not depend on memory."""
 ADAPTED_AT_ONCE = 4
 """Episodes per batch for learners that adapt the encoder."""
+ADAPTED_AT_ONCE_ON_ACCELERATORS = 16
+"""The same where the launch of kernels, not arithmetic, takes the time."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,10 @@ def scored_batches(
     view = _EpisodeView(model, problem, sampler.pool.items)
     problem.compute.wait()
     timings["embed"] = time.perf_counter() - started
-    size = ADAPTED_AT_ONCE if model.adapts_encoder else EPISODES_AT_ONCE
+    size = EPISODES_AT_ONCE
+    if model.adapts_encoder:
+        on_cpu = problem.compute.device.type == "cpu"
+        size = ADAPTED_AT_ONCE if on_cpu else ADAPTED_AT_ONCE_ON_ACCELERATORS
     done = 0
     for batch in sampler.batches(0, episodes, size):
         seed_torch(sampler.stream, done)

@@ -18,7 +18,7 @@ import torch
 
 from metabench.errors import InapplicableError, MetabenchError
 from metabench.learners.contracts import Algorithm, TaskSpec, build_hyperparameters
-from metabench.learners.device import Compute
+from metabench.learners.device import Compute, release_unused
 from metabench.learners.evaluation import Evaluation, evaluate
 from metabench.learners.files import read_tensors, write_tensors
 from metabench.learners.model import Blank, Embedded, FewShotModel, Problem, parameter_count
@@ -65,6 +65,8 @@ def run_cell(task: CellTask, report: Report) -> Record:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's bug costs one cell
         verdict = verdict_of_error(error, store, task.key[:16])
         return store.put(verdict.record(task, started))
+    finally:
+        release_unused()
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import torch
 from torch.func import functional_call
 
 from metabench.learners.contracts import InputSpec
+from metabench.learners.copies import convolve_as_product, convolve_in_groups
 from metabench_speech.encoders.mel_conv4 import MelConv4
 from metabench_vision.encoders.conv4 import Conv4
 
@@ -77,3 +78,26 @@ def test_copies_equal_a_loop_to_the_second_derivative(make, size):
         torch.testing.assert_close(ours_, plain_, rtol=1e-6, atol=1e-9)
     for name, buffer in encoder.named_buffers():
         assert torch.equal(buffer, before[name]), f"{name} was changed by an adaptation"
+
+
+@pytest.mark.parametrize("size", [(5, 4), (1, 3), (2, 1)])
+def test_convolution_as_a_product_is_the_grouped_one_to_the_second_derivative(size):
+    torch.manual_seed(0)
+    x = torch.randn(2, COPIES * 2, *size, dtype=torch.float64, requires_grad=True)
+    kernel = torch.randn(COPIES * 4, 2, 3, 3, dtype=torch.float64, requires_grad=True)
+    direction = torch.randn(2, COPIES * 4, *size, dtype=torch.float64)
+
+    def outcome(convolve):
+        mixed = convolve(x, kernel, COPIES)
+        slopes = torch.autograd.grad(
+            (mixed * direction).square().sum(), [x, kernel], create_graph=True
+        )
+        second = torch.autograd.grad(sum(g.square().sum() for g in slopes), [x, kernel])
+        return mixed, *slopes, *second
+
+    product, grouped = outcome(convolve_as_product), outcome(convolve_in_groups)
+    for ours, theirs in zip(product, grouped, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+    assert torch.autograd.gradgradcheck(
+        lambda x, kernel: convolve_as_product(x, kernel, COPIES), (x, kernel)
+    )

@@ -32,6 +32,7 @@ from metabench_algorithms.shared.targets import TargetScale
 
 HEAD = "@head"  # no parameter of an encoder starts like that
 AT_ONCE = 2**19  # weights in the copies that are adapted together: 4 copies of Conv4
+AT_ONCE_ON_ACCELERATORS = 2**21  # 16 copies: launches of kernels, not arithmetic, take the time
 
 
 class AdaptingLearner(Algorithm[Inputs]):
@@ -183,8 +184,12 @@ class AdaptingLearner(Algorithm[Inputs]):
         return [w for w in every if w.requires_grad]
 
     def _chunks(self, episodes: int) -> list[slice]:
-        weights = sum(w.numel() for w in self._shared().values())
-        size = max(1, AT_ONCE // weights) if can_embed_copies(self._encoder) else 1
+        size = 1
+        if can_embed_copies(self._encoder):
+            shared = self._shared().values()
+            on_cpu = all(w.device.type == "cpu" for w in shared)
+            at_once = AT_ONCE if on_cpu else AT_ONCE_ON_ACCELERATORS
+            size = max(1, at_once // sum(w.numel() for w in shared))
         return [slice(i, min(i + size, episodes)) for i in range(0, episodes, size)]
 
 
