@@ -6,18 +6,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from metabench.errors import InapplicableError, UsageError, unknown_name
+from metabench.errors import UsageError, unknown_name
 from metabench.hookspecs import AlgorithmInfo, EncoderInfo, MetricInfo, TaskSourceInfo
 from metabench.registry.catalogue import Catalogue, Entry
 from metabench.runs.outcomes import Verdict
-from metabench.runs.parts import make_part, what_is_missing, with_variants
+from metabench.runs.parts import make_part, with_variants
 from metabench.runs.protocol import Protocol
 from metabench.runs.record import Cell, digest_of
 from metabench.runs.request import RunRequest
 from metabench.runs.suite import Entry as SuiteEntry
 from metabench.runs.suite import Suite, find_suite
-from metabench.runs.tasks import CellTask, Part, Place, Prepared, environments
-from metabench.tasks.sampling import Sampling, eligible_classes
+from metabench.runs.tasks import CellTask, Part, Place, Prepared
+from metabench.runs.verdicts import accepts, first_verdict, shape_verdict
 
 ANY = "*"
 ALL = "all"
@@ -202,7 +202,7 @@ def _encoders(choice: _Choice, entry: SuiteEntry, modality: str) -> tuple[str, .
     usable = {
         name: found.info
         for name, found in choice.catalogue.encoders.items()
-        if _accepts(found.info, modality)
+        if accepts(found.info, modality)
     }
     of_suite = tuple(name for name, info in usable.items() if choice.suite.name in info.suites)
     # A suite of the user's own, or a modality that no encoder of the suite accepts.
@@ -235,54 +235,6 @@ def _placed(
     return tuple(name for name in asked if name in own or name not in placed)
 
 
-def first_verdict(
-    source: SourcePart,
-    encoder: EncoderPart | None,
-    learner: AlgorithmPart,
-    metrics: Sequence[Part[MetricInfo]] = (),
-) -> Verdict | None:
-    """Decide what can be decided without loading anything.
-
-    Args:
-        source: What is predicted from what.
-        encoder: The encoder, if there is one.
-        learner: The algorithm.
-        metrics: What the answers are scored by.
-
-    Returns:
-        Why the cell is not run; ``None`` if nothing speaks against it.
-    """
-    kind, modality = source.info.task_kind, source.info.modality
-    if kind not in learner.info.task_kinds:
-        kinds = ", ".join(learner.info.task_kinds)
-        return Verdict("inapplicable", f"{learner.name} does {kinds}, not {kind}")
-    if encoder is None and learner.info.uses_encoder:
-        return Verdict(
-            "unavailable", f"no installed encoder accepts {modality}; install a plugin that has one"
-        )
-    if encoder is not None and (reason := _misfit(source.info, encoder.info, learner.info)):
-        return Verdict("inapplicable", reason)
-    parts: list[Part[Any]] = [source, *([encoder] if encoder else []), learner]
-    for part in parts:
-        if part.missing:
-            return Verdict("unavailable", what_is_missing(part))
-    if len(homes := environments(learner, encoder, metrics)) > 1:
-        return Verdict("unavailable", f"it needs {' and '.join(map(str, homes))} in one process")
-    return None
-
-
-def _misfit(source: TaskSourceInfo, coder: EncoderInfo, learner: AlgorithmInfo) -> str:
-    """Say why an encoder does not go with the source or the learner, if it does not."""
-    if not _accepts(coder, source.modality):
-        accepted = ", ".join(coder.modalities)
-        return f"{coder.name} encodes {accepted}, not {source.modality}"
-    if learner.adapts_encoder and not coder.trainable:
-        return f"{learner.name} adapts the encoder's weights and {coder.name} is frozen"
-    if learner.features == "map" and not coder.feature_map:
-        return f"{learner.name} compares maps of local features and {coder.name} gives none"
-    return ""
-
-
 def resolve(draft: Draft, known: Knowledge, place: Place) -> Planned:
     """Give a draft its key and its final verdict.
 
@@ -305,7 +257,7 @@ def resolve(draft: Draft, known: Knowledge, place: Place) -> Planned:
     if isinstance(source, Prepared):
         episodes = draft.protocol.draws * source.tasks.get("test", 0) or episodes
         source_digest, notes = source.digest, source.notes
-        verdict = verdict or _feasible(draft.source, source, draft.protocol.sampling)
+        verdict = verdict or shape_verdict(draft.source, source, draft.protocol.sampling)
     elif isinstance(source, Verdict):
         verdict = verdict or source
     if isinstance(encoder, Prepared):
@@ -330,22 +282,6 @@ def resolve(draft: Draft, known: Knowledge, place: Place) -> Planned:
         notes=notes,
     )
     return Planned(task, verdict)
-
-
-def _feasible(source: Part[TaskSourceInfo], loaded: Prepared, sampling: Sampling) -> Verdict | None:
-    """Compare way and shots with the classes of the test split."""
-    if (sizes := loaded.sizes.get("test")) is None:
-        return None
-    try:
-        eligible_classes("test", sizes, sampling)
-    except InapplicableError as error:
-        from metabench.own.describe import TARGET  # noqa: PLC0415 - only where nothing fits
-        from metabench.own.plan import flags_that_fit  # noqa: PLC0415
-
-        fits = flags_that_fit(sizes, sampling.least_way) if source.info.target == TARGET else ""
-        remedy = f"; {fits} would fit" if fits else ""
-        return Verdict("inapplicable", f"{error}{remedy}")
-    return None
 
 
 def key_parts_of(draft: Draft, source: str, encoder: str, precision: str) -> dict[str, Any]:
@@ -419,7 +355,3 @@ def cell_of(draft: Draft) -> Cell:
         plugin=learner.distribution,
         plugin_version=learner.version,
     )
-
-
-def _accepts(encoder: EncoderInfo, modality: str) -> bool:
-    return ANY in encoder.modalities or modality in encoder.modalities

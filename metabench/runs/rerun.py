@@ -20,12 +20,13 @@ from metabench.leaderboard.statistics import FloatArray
 from metabench.leaderboard.verify import Check, Outcome
 from metabench.registry.catalogue import Catalogue, Entry
 from metabench.runs.parts import make_part
-from metabench.runs.plan import Draft, first_verdict
+from metabench.runs.plan import Draft
 from metabench.runs.protocol import Protocol
 from metabench.runs.record import Record, digest_of, own_data_words
 from metabench.runs.request import RunRequest
 from metabench.runs.run import carry_out, report_problems
 from metabench.runs.session import LazyExecutor, Session
+from metabench.runs.verdicts import first_verdict
 from metabench.runs.watcher import Watcher
 from metabench.runs.why import key_changes
 
