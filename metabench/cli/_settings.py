@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,9 @@ from metabench.errors import UsageError, unknown_name
 FILE = "metabench.toml"
 SECTION = "run"
 ALGORITHMS = "algorithms"
+PREFIX = "METABENCH_"
+ALIKE = 0.75
+"""How like a variable's name without the prefix is to a flag's to be taken for a slip."""
 SHARED = frozenset({"data", "store", "leaderboards", "p"})
 """Keys of the section that commands other than ``run`` read too."""
 
@@ -38,7 +44,7 @@ class ConfiguredCommand(click.Command):
         self.options = {_flag(p): p for p in self.params if isinstance(p, click.Option)}
         for flag, option in self.options.items():
             if option.envvar is None and len(flag) > 1:
-                option.envvar = "METABENCH_" + flag.replace("-", "_").upper()
+                option.envvar = PREFIX + flag.replace("-", "_").upper()
 
     def make_context(
         self,
@@ -49,6 +55,13 @@ class ConfiguredCommand(click.Command):
     ) -> click.Context:
         """Parse the arguments, with the file's values as defaults."""
         extra.setdefault("default_map", self._from_file(Path(FILE)))
+        if self.owns_section:
+            for variable, meant in self._slips(parent):
+                click.echo(
+                    f"metabench: warning: nothing reads the environment variable {variable}; "
+                    f"did you mean {meant}?",
+                    err=True,
+                )
         try:
             return super().make_context(info_name, args, parent, **extra)
         except click.BadParameter as error:
@@ -57,6 +70,17 @@ class ConfiguredCommand(click.Command):
                     f"{error.message} ({origin})", ctx=error.ctx, param=error.param
                 ) from error
             raise
+
+    def _slips(self, parent: click.Context | None) -> Iterator[tuple[str, str]]:
+        """Yield the variables that are nearly one of this command's, and that one."""
+        own = {str(option.envvar).removeprefix(PREFIX) for option in self.options.values()}
+        for variable in sorted(os.environ):
+            name = variable.removeprefix(PREFIX)
+            if variable == name or name in own:
+                continue
+            near = difflib.get_close_matches(name, own, 1, ALIKE)
+            if near and (parent is None or variable not in _variables(parent.command)):
+                yield variable, PREFIX + near[0]
 
     def _from_file(self, path: Path) -> dict[str, Any]:
         section = read_file(path)[SECTION]
@@ -70,6 +94,17 @@ class ConfiguredCommand(click.Command):
                 assert option.name is not None
                 values[option.name] = _option_value(value, key, path, multiple=option.multiple)
         return values
+
+
+def _variables(command: click.Command) -> set[str]:
+    """Return every variable that a command, or one below it, is read from."""
+    found = {str(p.envvar) for p in command.params if p.envvar}
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            found |= _variables(below) if below is not None else set()
+    return found
 
 
 def read_algorithms(path: Path) -> dict[str, dict[str, Any]]:

@@ -324,6 +324,17 @@ def test_errors_in_the_file(settings, text, message):
     assert message.format(file=Path("metabench.toml").absolute()) in line
 
 
+def test_a_misspelt_variable_is_named_and_that_of_another_command_is_not(call, monkeypatch):
+    for variable in ("SUIT", "JOB", "ELSEWHERE"):
+        monkeypatch.setenv(f"METABENCH_{variable}", "1")
+    group = Main("metabench", lazy={})
+    group.add_command(echo_command(owns_section=True), "echo")
+    other = click.Option(["--job"], envvar="METABENCH_JOB")
+    group.add_command(click.Command("other", params=[other]), "other")
+    (line,) = call("echo", command=group).stderr.splitlines()
+    assert "METABENCH_SUIT; did you mean METABENCH_SUITE?" in line
+
+
 def test_bad_environment_is_named(settings, monkeypatch):
     monkeypatch.setenv("METABENCH_JOBS", "many")
     result = settings()
