@@ -65,6 +65,12 @@ def preview(request: RunRequest, warn: Callable[[str], None]) -> Preview:
     answered = frozenset(
         cell.task.key for cell in cells if settled(cell, store.get(cell.task.cell, cell.task.key))
     )
+    unseen = {draft.source.name for draft in drafts} - set(knowledge.sources)
+    if unseen := unseen & set(store.sources()):
+        warn(
+            f"the store has records of {', '.join(sorted(unseen))}, which can be looked up only "
+            "once a run has loaded the data; till then its cells count as to run"
+        )
     todo = [c.task for c in cells if c.verdict is None and c.task.key not in answered]
     estimator = Estimator(store.scan(), store.root)
     seconds = sum(estimator.seconds(todo))

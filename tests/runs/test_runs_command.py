@@ -295,3 +295,7 @@ def test_the_words_of_a_run(shell):
     assert "2 cells: 1 found in the store, 0 to run, 1 cannot be run" in err.splitlines()
     out, _ = shell("run", *SMALL, "--algorithms", "chance", "--jobs", "1", "--dry-run")
     assert "1 cell: 1 found in the store, 0 to run, 0 cannot be run" in out
+    shutil.rmtree(shell.folder / "results" / "cache")  # as in a clone of published records
+    out, err = shell("run", *SMALL, "--algorithms", "chance", "--jobs", "1", "--dry-run")
+    assert "the store has records of blobs" in err
+    assert "1 cell: 0 found in the store, 1 to run" in out
