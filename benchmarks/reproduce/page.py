@@ -17,7 +17,9 @@ Made by `python benchmarks/reproduce` from real records; the same rows with thei
 episode digests, cost and device are in `leaderboards/reproduction/reproduction.csv`. A row is
 *within* if ours lies within the margin of the paper or of an independent rerun: 0.5 points of
 accuracy at 5-way, 1.5 at 20-way, and 0.018 in average precision, two of FS-Mol's printed standard
-errors. Intervals are 95 %, over what the CSV's `ci_over` says.
+errors. Intervals are 95 %, over what the CSV's `ci_over` says. *Meta-val* is the score
+on the validation classes after half the budget and at its end: where it still grows, training was cut
+short. *On* says where a row was run; budgets that two CPU cores cannot afford were run on a GPU.
 
 To repeat a row, or to resume one that was interrupted:
 
@@ -52,12 +54,24 @@ def page(comparisons: Iterable[Comparison]) -> str:
 
 
 def _table(rows: list[Comparison]) -> Iterator[str]:
-    yield "| method | way | shot | paper | independent rerun | ours (95 % interval) | examples | |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    columns = ("method", "way", "shot", "paper", "independent rerun", "ours (95 % interval)")
+    yield f"| {' | '.join((*columns, 'examples', 'meta-val', 'on', 'ours is'))} |"
+    yield "| --- " * (len(columns) + 4) + "|"
     for one in rows:
         ours = f"{one.ours} ({one.ci95_low} to {one.ci95_high})" if one.ours else ""
         seen = f"{float(one.examples) / 1e6:.2g} M" if one.examples and one.examples != "0" else ""
         yield (
             f"| {one.method} | {one.way} | {one.shot} | {one.paper} | {one.rerun} | {ours} "
-            f"| {seen} | {one.verdict} |"
+            f"| {seen} | {_grown(one)} | {_place(one)} | {one.verdict} |"
         )
+
+
+def _grown(one: Comparison) -> str:
+    return f"{one.val_half} → {one.val_end}" if one.val_end else ""
+
+
+def _place(one: Comparison) -> str:
+    if not one.device:
+        return ""
+    name = one.accelerator.removeprefix("NVIDIA ").split()[0] if one.accelerator else "CPU"
+    return f"{name}, {one.precision}"

@@ -44,7 +44,10 @@ class Comparison:
         encoder: The encoder.
         examples: Meta-training examples seen, mean over seeds.
         train_seconds: Time in meta-training, mean over seeds.
-        device: Where it ran.
+        val_half: Score on meta-val after half the budget, mean over seeds.
+        val_end: The same at its end. A large step between the two says that training was cut short.
+        device: Where it was tested; a run that was interrupted may have been trained elsewhere too.
+        accelerator: The model of the graphics processor, if it was one.
         precision: Of the arithmetic.
         seeds: Number of seeds.
         protocol_digest: SHA-256 of what the protocol fixes.
@@ -70,7 +73,10 @@ class Comparison:
     encoder: str
     examples: str
     train_seconds: str
+    val_half: str
+    val_end: str
     device: str
+    accelerator: str
     precision: str
     seeds: str
     protocol_digest: str
@@ -118,6 +124,7 @@ def _compare(line: dict[str, str], scored: list[Scored]) -> Comparison:
         verdict="not run" if row is None else _verdict(line, _scaled(row.mean, unit)),
         **_measured(row, unit),
         **_costs([one.record for one in found] if row else []),
+        **_curve([one.record for one in found] if row else [], unit),
     )
 
 
@@ -154,18 +161,39 @@ def _measured(row: Row | None, unit: float) -> dict[str, str]:
 
 def _costs(records: list[Record]) -> dict[str, str]:
     if not records:
-        return dict.fromkeys(("examples", "train_seconds", "device", "precision"), "")
+        names = ("examples", "train_seconds", "device", "accelerator", "precision")
+        return dict.fromkeys(names, "")
     examples = sum(record.cost.examples_seen or 0 for record in records) / len(records)
     seconds = sum(record.cost.train_seconds or 0 for record in records) / len(records)
     return {
         "examples": f"{examples:.0f}",
         "train_seconds": f"{seconds:.0f}",
         "device": " + ".join(sorted({str(r.provenance.get("device", "")) for r in records})),
+        "accelerator": " + ".join(
+            sorted({str(r.provenance.get("accelerator", "")) for r in records} - {""})
+        ),
         "precision": " + ".join(sorted({str(r.key_parts.get("precision", "")) for r in records})),
     }
 
 
+def _curve(records: list[Record], unit: float) -> dict[str, str]:
+    """Return the score on meta-val halfway and at the end, where there was any training."""
+    curves = [
+        [score for *_, score in record.training["curve"] if score is not None]
+        for record in records
+        if record.training.get("curve")
+    ]
+    if not curves or not all(curves):
+        return dict.fromkeys(("val_half", "val_end"), "")
+    half = sum(curve[(len(curve) - 1) // 2] for curve in curves) / len(curves)
+    end = sum(curve[-1] for curve in curves) / len(curves)
+    digits = 2 if unit < 1 else 4
+    return {"val_half": f"{half / unit:.{digits}f}", "val_end": f"{end / unit:.{digits}f}"}
+
+
 def _verdict(line: dict[str, str], ours: float) -> str:
+    if not line["paper"] and not line["rerun"]:
+        return "nothing to compare with"
     known = [float(text) for text in (line["paper"], *line["rerun"].split("; ")) if text]
     margin = float(line["margin"])
     if any(abs(ours - other) <= margin for other in known):
