@@ -38,7 +38,8 @@ class Comparison:
         ci95_high: Upper end.
         ci_over: What the interval lets vary.
         margin: How far ours may lie from the paper or from a rerun.
-        verdict: ``within`` the margin of one of them, ``above`` or ``below`` all of them, or
+        verdict: ``within`` the paper's margin or, failing that, ``within a rerun's``; ``above``,
+            ``below`` or ``between`` all of them; for want of a score the cell's status, or
             ``not run``.
         algorithm: The suite's variant.
         encoder: The encoder.
@@ -110,6 +111,7 @@ def _compare(line: dict[str, str], scored: list[Scored]) -> Comparison:
     found = list(_matching(line, scored))
     tables = build_tables(found).rows if found else ()
     row = tables[0] if len(tables) == 1 and tables[0].mean is not None else None
+    unanswered = ", ".join(sorted({one.record.status for one in found})) or "not run"
     if len(tables) > 1:
         raise SystemExit(
             f"{line['source']} {line['way']}-way {line['shot']}-shot {line['ours']}: the store "
@@ -121,7 +123,7 @@ def _compare(line: dict[str, str], scored: list[Scored]) -> Comparison:
         **{name: line[name] for name in ("paper", "paper_by", "rerun", "rerun_by", "margin")},
         algorithm=line["ours"],
         encoder=line["encoder"],
-        verdict="not run" if row is None else _verdict(line, _scaled(row.mean, unit)),
+        verdict=unanswered if row is None else _verdict(line, _scaled(row.mean, unit)),
         **_measured(row, unit),
         **_costs([one.record for one in found] if row else []),
         **_curve([one.record for one in found] if row else [], unit),
@@ -192,10 +194,14 @@ def _curve(records: list[Record], unit: float) -> dict[str, str]:
 
 
 def _verdict(line: dict[str, str], ours: float) -> str:
-    if not line["paper"] and not line["rerun"]:
-        return "nothing to compare with"
-    known = [float(text) for text in (line["paper"], *line["rerun"].split("; ")) if text]
+    paper = [float(line["paper"])] if line["paper"] else []
+    reruns = [float(text) for text in line["rerun"].split("; ") if text]
     margin = float(line["margin"])
-    if any(abs(ours - other) <= margin for other in known):
+    if any(abs(ours - other) <= margin for other in paper):
         return "within"
+    if any(abs(ours - other) <= margin for other in reruns):
+        return "within a rerun's"
+    known = paper + reruns
+    if not known:
+        return "nothing to compare with"
     return "above" if ours > max(known) else "below" if ours < min(known) else "between"

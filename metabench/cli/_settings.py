@@ -18,6 +18,8 @@ FILE = "metabench.toml"
 SECTION = "run"
 ALGORITHMS = "algorithms"
 PREFIX = "METABENCH_"
+WITHOUT_FLAG = frozenset({"METABENCH_PLUGINS", "METABENCH_DISABLE_PLUGINS"})
+"""Variables that every command heeds."""
 ALIKE = 0.75
 """How like a variable's name without the prefix is to a flag's to be taken for a slip."""
 SHARED = frozenset({"data", "store", "leaderboards", "p"})
@@ -55,10 +57,10 @@ class ConfiguredCommand(click.Command):
     ) -> click.Context:
         """Parse the arguments, with the file's values as defaults."""
         extra.setdefault("default_map", self._from_file(Path(FILE)))
-        if self.owns_section:
+        if self.owns_section and not extra.get("resilient_parsing"):  # nor at each press of Tab
             for variable, meant in self._slips(parent):
                 click.echo(
-                    f"metabench: warning: nothing reads the environment variable {variable}; "
+                    f"metabench: warning: {variable} is set, and metabench does not read it; "
                     f"did you mean {meant}?",
                     err=True,
                 )
@@ -73,7 +75,8 @@ class ConfiguredCommand(click.Command):
 
     def _slips(self, parent: click.Context | None) -> Iterator[tuple[str, str]]:
         """Yield the variables that are nearly one of this command's, and that one."""
-        own = {str(option.envvar).removeprefix(PREFIX) for option in self.options.values()}
+        variables = {str(option.envvar) for option in self.options.values() if option.envvar}
+        own = {name.removeprefix(PREFIX) for name in variables | WITHOUT_FLAG}
         for variable in sorted(os.environ):
             name = variable.removeprefix(PREFIX)
             if variable == name or name in own:

@@ -13,7 +13,8 @@ gradients. Three things make that faster on a CPU than a loop over the copies, w
    derivatives in torch fall back to slow layouts.
 
 On an accelerator, where a step waits for the launch of its kernels and a grouped convolution is
-hundreds of them, each convolution is a matrix product over 3 x 3 patches instead.
+hundreds of them, each convolution is a matrix product over 3 x 3 patches instead, unless these are
+so many that the arithmetic takes the time, and the memory.
 
 Everything runs in float32 or float64: under bf16 the meta-gradient of a second-order learner was
 seen to point elsewhere (cosine 0.17 to float32 at an inner rate of 0.4).
@@ -31,6 +32,8 @@ from torch.nn import functional as F
 
 EPS = 1e-5
 KERNEL = 3
+LARGEST_PATCHES = 2**29
+"""Numbers in the patches of one convolution as a product: 2 GiB in float32."""
 
 
 def convolve_copies(weights: Mapping[str, Tensor], images: Tensor, blocks: int) -> Tensor:
@@ -50,7 +53,7 @@ def convolve_copies(weights: Mapping[str, Tensor], images: Tensor, blocks: int) 
         ``[n, T, C, h, w]`` maps.
     """
     copies = len(images)
-    convolve = convolve_in_groups if images.device.type == "cpu" else convolve_as_product
+    accelerated = images.device.type != "cpu"
     with torch.autocast(images.device.type, enabled=False):
         x = _first_block(
             images,
@@ -60,6 +63,8 @@ def convolve_copies(weights: Mapping[str, Tensor], images: Tensor, blocks: int) 
         )
         for block in range(1, blocks):
             kernel = weights[f"convolutions.{block}.weight"].flatten(0, 1)
+            small = x.numel() * KERNEL**2 <= LARGEST_PATCHES
+            convolve = convolve_as_product if accelerated and small else convolve_in_groups
             x = convolve(x, kernel, copies)
             gamma = weights[f"norms.{block}.weight"].flatten()
             beta = weights[f"norms.{block}.bias"].flatten()
@@ -206,7 +211,8 @@ class _Fold(torch.autograd.Function):
         count, copies, _, height, width = shape
         columns = g.unflatten(2, (count, height * width)).permute(2, 0, 1, 3).flatten(0, 1)
         folded = F.fold(columns, (height, width), KERNEL, padding=1)
-        return folded.unflatten(0, (count, copies))
+        maps: Tensor = folded.unflatten(0, (count, copies))
+        return maps
 
     @staticmethod
     def backward(ctx: Any, h: Tensor) -> tuple[Tensor, None]:

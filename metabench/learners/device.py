@@ -85,9 +85,10 @@ class Compute:
 
 
 def release_unused() -> None:
-    """Return the accelerator's memory that this process keeps for later to the others."""
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+    """Give the memory of CUDA devices that this process keeps for later to other processes."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        with contextlib.suppress(RuntimeError):  # after an error that the device does not get over
+            torch.cuda.empty_cache()
 
 
 def seed_torch(*parts: object) -> None:

@@ -29,7 +29,7 @@ EPISODES_AT_ONCE = 100
 ADAPTED_AT_ONCE = 4
 """Episodes per batch for learners that adapt the encoder."""
 ADAPTED_AT_ONCE_ON_ACCELERATORS = 16
-"""The same where the launch of kernels, not arithmetic, takes the time."""
+"""The same where the encoder embeds copies at once and the launch of kernels takes the time."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ def scored_batches(
     timings["embed"] = time.perf_counter() - started
     size = EPISODES_AT_ONCE
     if model.adapts_encoder:
-        on_cpu = problem.compute.device.type == "cpu"
-        size = ADAPTED_AT_ONCE if on_cpu else ADAPTED_AT_ONCE_ON_ACCELERATORS
+        many = problem.compute.device.type != "cpu" and hasattr(model.encoder, "forward_copies")
+        size = ADAPTED_AT_ONCE_ON_ACCELERATORS if many else ADAPTED_AT_ONCE
     done = 0
     for batch in sampler.batches(0, episodes, size):
         seed_torch(sampler.stream, done)

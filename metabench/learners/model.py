@@ -159,7 +159,9 @@ class FewShotModel(nn.Module):
         support_y = problem.index(batch.support_targets)
         query_y = problem.index(batch.query_targets)
         if self.adapts_encoder:
-            with problem.compute.autocast():
+            # Copies at once compute in fp32, and inside autocast only their forward pass would.
+            at_once = hasattr(self.encoder, "forward_copies")
+            with nullcontext() if at_once else problem.compute.autocast():
                 return self.algorithm.loss(
                     Support(take(problem.inputs, support), support_y, batch.way),
                     Query(take(problem.inputs, query), query_y),

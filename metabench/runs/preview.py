@@ -65,7 +65,8 @@ def preview(request: RunRequest, warn: Callable[[str], None]) -> Preview:
     answered = frozenset(
         cell.task.key for cell in cells if settled(cell, store.get(cell.task.cell, cell.task.key))
     )
-    unseen = {draft.source.name for draft in drafts} - set(knowledge.sources)
+    wanted = {draft.source.name for draft in drafts if draft.verdict is None}
+    unseen = wanted - set(knowledge.sources)
     if unseen := unseen & set(store.sources()):
         warn(
             f"the store has records of {', '.join(sorted(unseen))}, which can be looked up only "

@@ -325,14 +325,16 @@ def test_errors_in_the_file(settings, text, message):
 
 
 def test_a_misspelt_variable_is_named_and_that_of_another_command_is_not(call, monkeypatch):
-    for variable in ("SUIT", "JOB", "ELSEWHERE"):
+    for variable in ("SUIT", "JOB", "ELSEWHERE", "DISABLE_PLUGIN"):
         monkeypatch.setenv(f"METABENCH_{variable}", "1")
     group = Main("metabench", lazy={})
     group.add_command(echo_command(owns_section=True), "echo")
     other = click.Option(["--job"], envvar="METABENCH_JOB")
     group.add_command(click.Command("other", params=[other]), "other")
-    (line,) = call("echo", command=group).stderr.splitlines()
-    assert "METABENCH_SUIT; did you mean METABENCH_SUITE?" in line
+    plugin, suite = call("echo", command=group).stderr.splitlines()
+    assert "METABENCH_SUIT is set, and metabench does not read it" in suite
+    assert suite.endswith("did you mean METABENCH_SUITE?")
+    assert plugin.endswith("did you mean METABENCH_DISABLE_PLUGINS?")
 
 
 def test_bad_environment_is_named(settings, monkeypatch):

@@ -1,11 +1,17 @@
 """Many copies at once give what a loop over the copies gives, to the second derivative."""
 
+import numpy as np
 import pytest
 import torch
 from torch.func import functional_call
 
-from metabench.learners.contracts import InputSpec
+from metabench.learners import copies
+from metabench.learners.contracts import InputSpec, TaskSpec
 from metabench.learners.copies import convolve_as_product, convolve_in_groups
+from metabench.learners.device import Compute
+from metabench.learners.model import FewShotModel, Problem
+from metabench.tasks.sampler import EpisodeBatch
+from metabench_algorithms.gradient.maml import MAML
 from metabench_speech.encoders.mel_conv4 import MelConv4
 from metabench_vision.encoders.conv4 import Conv4
 
@@ -101,3 +107,24 @@ def test_convolution_as_a_product_is_the_grouped_one_to_the_second_derivative(si
     assert torch.autograd.gradgradcheck(
         lambda x, kernel: convolve_as_product(x, kernel, COPIES), (x, kernel)
     )
+
+
+def test_half_precision_does_not_reach_the_meta_gradient_of_copies(monkeypatch):
+    monkeypatch.setattr(copies, "convolve_in_groups", convolve_as_product)  # as on accelerators
+    torch.manual_seed(0)
+    encoder, inputs = on_images((1, 28, 28))
+    learner = MAML(TaskSpec("classification", 3, encoder.width, encoder=encoder))
+    model = FewShotModel(encoder, learner, adapts_encoder=True)
+    labels = np.array([[0, 1, 2]] * COPIES)
+    items = np.arange(COPIES * 6).reshape(COPIES, 6)
+    batch = EpisodeBatch(items[:, :3], labels, items[:, 3:], labels, 3, labels)
+    found = {}
+    for precision in ("fp32", "bf16"):
+        problem = Problem(
+            {"pixels": inputs["pixels"].flatten(0, 1)}, Compute(torch.device("cpu"), precision)
+        )
+        found[precision] = torch.autograd.grad(
+            model.loss(problem, batch), [p for p in model.parameters() if p.requires_grad]
+        )
+    for full, half in zip(found["fp32"], found["bf16"], strict=True):
+        assert torch.equal(full, half)
