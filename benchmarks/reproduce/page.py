@@ -13,14 +13,15 @@ NOTES = Path(__file__).parent / "notes.toml"
 INTRODUCTION = """\
 # Published numbers, and ours
 
-Made by `python benchmarks/reproduce` from real records; the same rows with their protocol and episode
-digests, cost and device are in `leaderboards/reproduction/reproduction.csv`. A row is *within* if ours
-lies within the margin of the paper, or *within a rerun's* if only within that of an independent rerun:
-0.5 points of accuracy at 5-way, 1.5 at 20-way, and 0.018 in average precision, two of FS-Mol's printed
-standard errors. Every row is one seed; intervals are 95 %, over what the CSV's `ci_over` says, and do
-not cover what training anew would change. *Meta-val* is the score on the validation classes after half
-the budget and at its end, where the learning rate is zero; what is tested are the best weights by it.
-*On* says where a row was run; budgets that two CPU cores cannot afford were run on a GPU.
+Made by `python benchmarks/reproduce` from real records; the same rows with their protocol and
+episode digests, cost and device are in `leaderboards/reproduction/reproduction.csv`. A row is
+*within* if ours lies within the margin of the paper, or *within a rerun's* if only within that of
+an independent rerun: 0.5 points of accuracy at 5-way, 1.5 at 20-way, and 0.018 in average
+precision, two of FS-Mol's printed standard errors. Every row is one seed; intervals are 95 %,
+over what the CSV's `ci_over` says, and do not cover what training anew would change. *Meta-val*
+is the score on the validation classes after half the budget and at its end, where the learning
+rate is zero; what is tested are the best weights by it. *On* says where a row was run; budgets
+that two CPU cores cannot afford were run on a GPU.
 
 To repeat a row, or to resume one that was interrupted:
 
