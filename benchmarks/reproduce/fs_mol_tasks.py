@@ -1,6 +1,7 @@
 """FS-Mol per task: records of a store beside the per-task tables that the authors published.
 
-``METABENCH_DATA=... python benchmarks/fs_mol.py STORE`` after a run of ``benchmarks/fs_mol.toml``.
+``METABENCH_DATA=... python benchmarks/reproduce/fs_mol_tasks.py STORE`` after a run of
+``benchmarks/reproduce/suites/fs_mol.toml``.
 """
 
 from __future__ import annotations
