@@ -27,6 +27,7 @@ To repeat a row, or to resume one that was interrupted:
 
 <!-- skip: hours on real data -->
 ```bash
+mkdir -p DIR && cp -r leaderboards/reproduction/records DIR/
 METABENCH_DATA=~/data python benchmarks/reproduce --store DIR
 ```
 """
