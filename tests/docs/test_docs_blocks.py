@@ -13,6 +13,7 @@ from filelock import FileLock
 
 SKIPPED = {
     "docs/explanation/below_nearest_neighbour.md": ["real data"],
+    "docs/explanation/reproduction.md": ["hours on real data"],
     "README.md": ["reads your own files", "needs an exported learner"],
     "docs/howto/cluster.md": ["needs SLURM", "needs SLURM"],
     "docs/howto/gpu.md": ["needs a GPU"],
