@@ -170,6 +170,20 @@ def metabench_encoders() -> Iterator[EncoderInfo]:
         feature_map=True,
         suites=("quick", "standard", "full"),
     )
+    for name, channels, what in (
+        ("conv4-concat", (64, 64, 64, 64), "64 channels"),
+        ("conv4-concat-wide", (96, 192, 384, 512), "96-192-384-512 channels"),
+    ):
+        yield EncoderInfo(
+            name=name,
+            summary=f"four convolutions of {what}, the last two joined, from scratch",
+            target=f"{ENCODERS}.conv4_concat:Conv4Concat",
+            options={"channels": channels},
+            citation="Bertinetto et al. (2019), ICLR (R2-D2)",
+            licence="Apache-2.0",
+            modalities=("image",),
+            trainable=True,
+        )
     yield EncoderInfo(
         name="resnet12",
         summary="residual network of 64-160-320-640 channels, from scratch",

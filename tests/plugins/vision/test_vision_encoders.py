@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from metabench.learners.contracts import InputSpec
 from metabench_vision.encoders.conv4 import Conv4
+from metabench_vision.encoders.conv4_concat import Conv4Concat
 from metabench_vision.encoders.pixels import Pixels
 from metabench_vision.encoders.resnet12 import ResNet12
 
@@ -25,8 +26,14 @@ def small_resnet(given):
     return ResNet12(given, channels=SMALL)
 
 
+def small_concat(given):
+    return Conv4Concat(given, channels=SMALL)
+
+
 @pytest.mark.parametrize(
-    "build", [Conv4, small_resnet, Pixels], ids=["conv4", "resnet12", "pixels"]
+    "build",
+    [Conv4, small_concat, small_resnet, Pixels],
+    ids=["conv4", "conv4-concat", "resnet12", "pixels"],
 )
 @pytest.mark.parametrize(
     "shape", [(1, 28, 28), (3, 84, 84), (1, 8, 8), (1, 1, 1), (3, 17, 31), (2, 5, 40)]
@@ -45,6 +52,7 @@ def test_published_widths_and_sizes():
     assert Conv4(spec(3, 84, 84)).width == 1600
     assert Conv4(spec(1, 28, 28), channels=32).width == 32
     assert sum(p.numel() for p in Conv4(spec(1, 28, 28)).parameters()) == 111_936
+    assert Conv4Concat(spec(1, 28, 28)).width == 4 * (384 + 512)
     resnet = ResNet12(spec(3, 84, 84))
     assert resnet.width == 640
     assert 12.3e6 < sum(p.numel() for p in resnet.parameters()) < 12.5e6
@@ -83,8 +91,24 @@ def test_conv4_is_the_network_of_the_papers(shape):
         assert ((gradient - parameter.grad) / scale).abs().max() < 1e-4
 
 
+def test_conv4_concat_is_the_network_of_r2d2():
+    """Third output, pooled once more, and fourth, as the released code joins them."""
+    torch.manual_seed(0)
+    encoder = small_concat(spec(1, 28, 28)).double()
+    pixels = images(6, 1, 28, 28)
+    x, outputs = pixels.double() / 255, []
+    strides = (2, 2, 2, 1)
+    for layer, norm, stride in zip(encoder.convolutions, encoder.norms, strides, strict=True):
+        x = norm(F.conv2d(x, layer.weight, layer.bias, padding=1))
+        x = F.leaky_relu(F.max_pool2d(x, 2, stride), 0.1)
+        outputs.append(x)
+    third = F.max_pool2d(outputs[2], 2, 1).flatten(1)
+    joined = torch.cat([third, outputs[3].flatten(1)], 1)
+    assert torch.allclose(encoder({"pixels": pixels}), joined, atol=1e-9)
+
+
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 84, 84)])
-@pytest.mark.parametrize("build", [Conv4, small_resnet], ids=["conv4", "resnet12"])
+@pytest.mark.parametrize("build", [Conv4, small_concat, small_resnet])
 def test_convolutions_run_channels_last(build, shape):
     encoder = build(spec(*shape))
     seen = []
@@ -96,7 +120,7 @@ def test_convolutions_run_channels_last(build, shape):
     assert all(out.is_contiguous(memory_format=torch.channels_last) for out in seen)
 
 
-@pytest.mark.parametrize("build", [Conv4, small_resnet], ids=["conv4", "resnet12"])
+@pytest.mark.parametrize("build", [Conv4, small_concat, small_resnet])
 def test_same_seed_same_weights_same_numbers(build):
     pixels = {"pixels": images(4, 1, 28, 28)}
     runs = []
@@ -109,7 +133,9 @@ def test_same_seed_same_weights_same_numbers(build):
 
 
 @pytest.mark.parametrize(
-    "build", [Conv4, small_resnet, Pixels], ids=["conv4", "resnet12", "pixels"]
+    "build",
+    [Conv4, small_concat, small_resnet, Pixels],
+    ids=["conv4", "conv4-concat", "resnet12", "pixels"],
 )
 def test_in_evaluation_an_image_does_not_see_its_neighbours(build):
     encoder = build(spec(1, 28, 28)).eval()
