@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from pathlib import Path
+from typing import Any
 
+from experiments import Experiment
+from order import Pair
 from table import Comparison
 
-NOTES = Path(__file__).parent / "notes.toml"
 INTRODUCTION = """\
 # Published numbers, and ours
 
@@ -33,27 +33,80 @@ METABENCH_DATA=~/data python benchmarks/reproduce --store DIR
 """
 
 
-def page(comparisons: Iterable[Comparison]) -> str:
+ORDER = """
+## The order of methods
+
+What published numbers order, whoever published them and on whichever split, beside the order of
+ours, whose budgets differ, too. A pair of methods counts if published numbers set it apart by the
+margin at least. Ours has the *same* order or the *other* one where a paired t-test on the same test
+episodes says so (5 %, uncorrected), and is *open* where it does not. The tests are over episodes or
+tasks of one training: they do not cover what training anew would change, and pairs of one table
+depend on each other. The last column names published orders that ours turns round. Every pair is in
+`leaderboards/reproduction/orders.csv`.
+"""
+
+
+def page(
+    comparisons: Iterable[Comparison],
+    experiments: Iterable[Experiment],
+    pairs: Iterable[Pair],
+    notes: Mapping[str, Any],
+) -> str:
     """Write the page.
 
     Args:
         comparisons: One per published setting, those of a source together.
+        experiments: What was tried to explain them.
+        pairs: Methods that a published table sets apart, those of a table together.
+        notes: ``notes.toml``.
 
     Returns:
         Markdown.
     """
-    notes = tomllib.loads(NOTES.read_text("utf-8"))
+    tried = list(experiments)
     parts = [INTRODUCTION]
     for source, rows in groupby(comparisons, key=lambda one: one.source):
         found = list(rows)
         about = notes.get(source, {})
         parts.append(f"\n## {about.get('title', source)}\n\n{about.get('protocol', '').strip()}\n")
         parts.append("\n".join(_table(found)) + "\n")
-        apart = {one.method for one in found if one.verdict != "within"}
+        apart = {one.method.partition(" (")[0] for one in found if one.verdict != "within"}
         for method, why in about.get("methods", {}).items():
             if method in apart:
                 parts.append(f"**{method}.** {why.strip()}\n")
+        of_source = [one for one in tried if one.source == source]
+        if of_source:
+            parts.append(f"### Experiments\n\n{about['experiments'].strip()}\n")
+            parts.append("\n".join(_experiments(of_source)) + "\n")
+    parts.append(ORDER)
+    parts.append("\n".join(_orders(list(pairs))) + "\n")
+    parts.append(notes["order"]["why"])
     return "\n".join(parts)
+
+
+def _experiments(tried: list[Experiment]) -> Iterator[str]:
+    columns = ("variant", "way", "shot", "examples", "meta-val", "accuracy (95 % interval)", "on")
+    yield f"| {' | '.join((*columns, 'difference (95 % interval)'))} |"
+    yield "| --- " * (len(columns) + 1) + "|"
+    for one in tried:
+        ours = f"{one.ours} ({one.ci95_low} to {one.ci95_high})"
+        interval = f"({one.difference_low} to {one.difference_high})"
+        apart = f"{one.difference} {interval} to `{one.against}`" if one.difference else ""
+        yield (
+            f"| `{one.algorithm}` | {one.way} | {one.shot} | {_seen(one)} | {_grown(one)} | {ours} "
+            f"| {_place(one)} | {apart} |"
+        )
+
+
+def _orders(pairs: list[Pair]) -> Iterator[str]:
+    yield "| setting | published by | pairs | same | open | other |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for (setting, by), found in groupby(pairs, key=lambda one: (one.published, one.by)):
+        rows = list(found)
+        same, unknown = (sum(one.order == kind for one in rows) for kind in ("same", "open"))
+        other = [f"{one.better} > {one.worse}" for one in rows if one.order == "other"]
+        turned = f"{len(other)}: {', '.join(other)}" if other else "0"
+        yield f"| {setting} | {by} | {len(rows)} | {same} | {unknown} | {turned} |"
 
 
 def _table(rows: list[Comparison]) -> Iterator[str]:
@@ -62,19 +115,23 @@ def _table(rows: list[Comparison]) -> Iterator[str]:
     yield "| --- " * (len(columns) + 4) + "|"
     for one in rows:
         ours = f"{one.ours} ({one.ci95_low} to {one.ci95_high})" if one.ours else ""
-        seen = f"{float(one.examples) / 1e6:.2g} M" if one.examples and one.examples != "0" else ""
         yield (
             f"| {one.method} | {one.way} | {one.shot} | {one.paper} | {one.rerun} | {ours} "
-            f"| {seen} | {_grown(one)} | {_place(one)} | {one.verdict} |"
+            f"| {_seen(one)} | {_grown(one)} | {_place(one)} | {one.verdict} |"
         )
 
 
-def _grown(one: Comparison) -> str:
+def _seen(one: Comparison | Experiment) -> str:
+    return f"{float(one.examples) / 1e6:.2g} M" if one.examples and one.examples != "0" else ""
+
+
+def _grown(one: Comparison | Experiment) -> str:
     return f"{one.val_half} → {one.val_end}" if one.val_end else ""
 
 
-def _place(one: Comparison) -> str:
+def _place(one: Comparison | Experiment) -> str:
     if not one.device:
         return ""
-    name = one.accelerator.removeprefix("NVIDIA ").split()[0] if one.accelerator else one.device
-    return f"{name}, {one.precision}"
+    full = filter(None, one.accelerator.split(" + "))
+    models = [name.removeprefix("NVIDIA ").split()[0] for name in full]
+    return f"{', '.join(models) or one.device}, {one.precision}"

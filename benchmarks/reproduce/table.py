@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from columns import costs, curve, measured
+from experiments import PROTOCOLS
+
 from metabench.leaderboard.evidence import Scored
-from metabench.leaderboard.row import Row
 from metabench.leaderboard.tables import build_tables
-from metabench.runs.record import Record
 from metabench.runs.store import Store
 
 PUBLISHED = Path(__file__).parent / "published.csv"
@@ -53,6 +54,7 @@ class Comparison:
         seeds: Number of seeds.
         protocol_digest: SHA-256 of what the protocol fixes.
         episodes_digest: Equal digest, equal test episodes.
+        ordered: ``yes`` if this row, of several of its method, stands for it in the order.
     """
 
     source: str
@@ -82,6 +84,7 @@ class Comparison:
     seeds: str
     protocol_digest: str
     episodes_digest: str
+    ordered: str
 
 
 def compare(store: Store) -> list[Comparison]:
@@ -93,18 +96,19 @@ def compare(store: Store) -> list[Comparison]:
     Returns:
         One comparison per line of ``published.csv``, in its order.
     """
-    scored = [store.scored(record) for record in store.scan()]
+    found = store.scan_scored()
+    scored = [one for one in found if not one.record.cell.protocol.startswith(PROTOCOLS)]
     with PUBLISHED.open(encoding="utf-8", newline="") as file:
         return [_compare(line, scored) for line in csv.DictReader(file)]
 
 
-def write(path: Path, comparisons: Iterable[Comparison]) -> None:
-    """Write the CSV."""
+def write(path: Path, kind: type, rows: Iterable[object]) -> None:
+    """Write a CSV of dataclass instances: the fields are its columns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(field.name for field in fields(Comparison))
-        writer.writerows(vars(comparison).values() for comparison in comparisons)
+        writer.writerow(field.name for field in fields(kind))
+        writer.writerows(vars(row).values() for row in rows)
 
 
 def _compare(line: dict[str, str], scored: list[Scored]) -> Comparison:
@@ -121,12 +125,13 @@ def _compare(line: dict[str, str], scored: list[Scored]) -> Comparison:
     return Comparison(
         **{name: line[name] for name in ("source", "way", "shot", "method", "metric")},
         **{name: line[name] for name in ("paper", "paper_by", "rerun", "rerun_by", "margin")},
+        ordered=line["ordered"],
         algorithm=line["ours"],
         encoder=line["encoder"],
         verdict=unanswered if row is None else _verdict(line, _scaled(row.mean, unit)),
-        **_measured(row, unit),
-        **_costs([one.record for one in found] if row else []),
-        **_curve([one.record for one in found] if row else [], unit),
+        **measured(row, unit),
+        **costs([one.record for one in found] if row else []),
+        **curve([one.record for one in found] if row else [], unit),
     )
 
 
@@ -141,56 +146,6 @@ def _matching(line: dict[str, str], scored: list[Scored]) -> Iterator[Scored]:
 def _scaled(value: float | None, unit: float) -> float:
     assert value is not None
     return value / unit
-
-
-def _measured(row: Row | None, unit: float) -> dict[str, str]:
-    names = ("ours", "ci95_low", "ci95_high", "ci_over", "seeds", "protocol_digest")
-    if row is None:
-        return dict.fromkeys((*names, "episodes_digest"), "")
-    digits = 2 if unit < 1 else 4
-    numbers = {"ours": row.mean, "ci95_low": row.ci95_low, "ci95_high": row.ci95_high}
-    return {
-        **{
-            name: "" if value is None else f"{value / unit:.{digits}f}"
-            for name, value in numbers.items()
-        },
-        "ci_over": row.ci_over or "",
-        "seeds": str(row.seeds),
-        "protocol_digest": row.protocol_digest,
-        "episodes_digest": row.episodes_digest,
-    }
-
-
-def _costs(records: list[Record]) -> dict[str, str]:
-    if not records:
-        names = ("examples", "train_seconds", "device", "accelerator", "precision")
-        return dict.fromkeys(names, "")
-    examples = sum(record.cost.examples_seen or 0 for record in records) / len(records)
-    seconds = sum(record.cost.train_seconds or 0 for record in records) / len(records)
-    return {
-        "examples": f"{examples:.0f}",
-        "train_seconds": f"{seconds:.0f}",
-        "device": " + ".join(sorted({str(r.provenance.get("device", "")) for r in records})),
-        "accelerator": " + ".join(
-            sorted({str(r.provenance.get("accelerator", "")) for r in records} - {""})
-        ),
-        "precision": " + ".join(sorted({str(r.key_parts.get("precision", "")) for r in records})),
-    }
-
-
-def _curve(records: list[Record], unit: float) -> dict[str, str]:
-    """Return the score on meta-val halfway and at the end, where there was any training."""
-    curves = [
-        [score for *_, score in record.training["curve"] if score is not None]
-        for record in records
-        if record.training.get("curve")
-    ]
-    if not curves or not all(curves):
-        return dict.fromkeys(("val_half", "val_end"), "")
-    half = sum(curve[(len(curve) - 1) // 2] for curve in curves) / len(curves)
-    end = sum(curve[-1] for curve in curves) / len(curves)
-    digits = 2 if unit < 1 else 4
-    return {"val_half": f"{half / unit:.{digits}f}", "val_end": f"{end / unit:.{digits}f}"}
 
 
 def _verdict(line: dict[str, str], ours: float) -> str:
