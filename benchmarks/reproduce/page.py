@@ -30,6 +30,9 @@ To repeat a row, or to resume one that was interrupted:
 mkdir -p DIR && cp -r leaderboards/reproduction/records DIR/
 METABENCH_DATA=~/data python benchmarks/reproduce --store DIR
 ```
+
+Precision is part of what a record answers: rows in bf16 are found again by the same command with
+`-- --precision bf16` after it.
 """
 
 
