@@ -12,10 +12,11 @@ import sys
 import tomllib
 from pathlib import Path
 
-from experiments import Experiment, experiments
+from columns import write
+from experiments import Experiment, experiments, is_experiment
 from order import Pair, orders
 from page import page
-from table import Comparison, compare, write
+from table import Comparison, compare
 
 from metabench.runs.store import Store
 
@@ -48,10 +49,12 @@ def main() -> None:
 
 def publish(store: Store, out: Path) -> list[Comparison]:
     """Write tables and page below a folder, from the records of a store."""
-    comparisons = compare(store)
     notes = tomllib.loads(NOTES.read_text("utf-8"))
-    tried = list(experiments(store, notes["omniglot"]["against"]))
-    pairs = orders(comparisons, store)
+    scored = list(store.scan_scored())
+    rows = [one for one in scored if not is_experiment(one)]
+    comparisons = compare(rows)
+    tried = list(experiments(filter(is_experiment, scored), notes["omniglot"]["against"]))
+    pairs = orders(comparisons, rows)
     tables = out / "leaderboards" / "reproduction"
     write(tables / "reproduction.csv", Comparison, comparisons)
     write(tables / "experiments.csv", Experiment, tried)

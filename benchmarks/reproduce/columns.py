@@ -2,8 +2,61 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
 from metabench.leaderboard.row import Row
 from metabench.runs.record import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What both tables say of a row of ours.
+
+    Attributes:
+        ours: Our mean, if the setting was run.
+        ci95_low: Lower end of its 95 % interval.
+        ci95_high: Upper end.
+        ci_over: What the interval lets vary.
+        examples: Meta-training examples seen, mean over seeds.
+        train_seconds: Time in meta-training, mean over seeds.
+        val_half: Score on meta-val after half the budget, mean over seeds.
+        val_end: The same at its end. A large step between the two says that training was cut short.
+        device: Where it was tested; a run that was interrupted may have been trained elsewhere too.
+        accelerator: The model of the graphics processor, if it was one.
+        precision: Of the arithmetic.
+        seeds: Number of seeds.
+        protocol_digest: SHA-256 of what the protocol fixes.
+        episodes_digest: Equal digest, equal test episodes.
+    """
+
+    ours: str
+    ci95_low: str
+    ci95_high: str
+    ci_over: str
+    examples: str
+    train_seconds: str
+    val_half: str
+    val_end: str
+    device: str
+    accelerator: str
+    precision: str
+    seeds: str
+    protocol_digest: str
+    episodes_digest: str
+
+
+def write(path: Path, kind: type, rows: Iterable[object]) -> None:
+    """Write a CSV of dataclass instances: a table's own fields, and then any of `Measured`."""
+    shared = {field.name for field in fields(Measured)} if issubclass(kind, Measured) else set()
+    names = sorted((field.name for field in fields(kind)), key=lambda name: name in shared)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(vars(row) for row in rows)
 
 
 def measured(row: Row | None, unit: float) -> dict[str, str]:

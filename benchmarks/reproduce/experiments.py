@@ -1,15 +1,15 @@
-"""Experiments on why a row lies outside the margin: one setting changed at a time."""
+"""Experiments on why a row lies outside the margin: one recipe against another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from columns import costs, curve, measured
+from columns import Measured, costs, curve, measured
 
 from metabench.leaderboard.estimate import estimate
+from metabench.leaderboard.evidence import Scored
 from metabench.leaderboard.tables import Entry, build_tables
-from metabench.runs.store import Store
 
 PROTOCOLS = "omniglot-why-"
 """How the names of their protocols begin: with their suite's."""
@@ -18,12 +18,20 @@ UNIT = 0.01
 """Accuracies are printed in percent."""
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """One variant; the fields are the columns of the CSV, in order.
+@dataclass(frozen=True, kw_only=True)
+class Experiment(Measured):
+    """One variant, and its difference to another one on the same test episodes.
 
-    They are those of `table.Comparison`, and the difference to another variant on the same test
-    episodes, in the same unit, with its 95 % interval over episodes.
+    Attributes:
+        source: The source.
+        way: Classes per episode.
+        shot: Support examples per class.
+        algorithm: The suite's variant.
+        encoder: The encoder.
+        against: The other variant, if there is one.
+        difference: To it, in the unit of ``ours``.
+        difference_low: Lower end of its 95 % interval over episodes.
+        difference_high: Upper end.
     """
 
     source: str
@@ -31,51 +39,45 @@ class Experiment:
     shot: str
     algorithm: str
     encoder: str
-    ours: str
-    ci95_low: str
-    ci95_high: str
-    ci_over: str
-    examples: str
-    train_seconds: str
-    val_half: str
-    val_end: str
-    device: str
-    accelerator: str
-    precision: str
-    seeds: str
-    protocol_digest: str
-    episodes_digest: str
     against: str
     difference: str
     difference_low: str
     difference_high: str
 
 
-def experiments(store: Store, against: Mapping[str, str]) -> Iterator[Experiment]:
-    """Yield what the store holds of experiments, by source, way, shot and name.
+def is_experiment(scored: Scored) -> bool:
+    """Whether a record is of a suite of experiments."""
+    return scored.record.cell.protocol.startswith(PROTOCOLS)
+
+
+def experiments(scored: Iterable[Scored], against: Mapping[str, str]) -> Iterator[Experiment]:
+    """Yield one row per variant, by source, way, shot and name.
 
     Args:
-        store: The store.
+        scored: Records of experiments.
         against: Variants, and with which other one each is compared.
     """
-    found = [one for one in store.scan_scored() if one.record.cell.protocol.startswith(PROTOCOLS)]
-    rows = {
-        (cell.source, int(cell.way), int(cell.shot), cell.algorithm): entry
-        for entry in build_tables(found).entries
-        for cell in [entry.evidence.cell]
-        if entry.scores is not None
-    }
+    rows = {_place(e): e for e in build_tables(scored).entries if e.scores is not None}
     for (*place, name), entry in sorted(rows.items(), key=lambda item: item[0]):
         cell, records = entry.evidence.cell, list(entry.evidence.records)
         other = against.get(name, "")
         yield Experiment(
-            *(cell.source, cell.way, cell.shot, cell.algorithm, cell.encoder),
+            source=cell.source,
+            way=cell.way,
+            shot=cell.shot,
+            algorithm=cell.algorithm,
+            encoder=cell.encoder,
+            against=other,
+            **_difference(entry, rows.get((*place, other))),
             **measured(entry.row, UNIT),
             **costs(records),
             **curve(records, UNIT),
-            against=other,
-            **_difference(entry, rows.get((*place, other))),
         )
+
+
+def _place(entry: Entry) -> tuple[str | int, ...]:
+    cell = entry.evidence.cell
+    return (cell.source, int(cell.way), int(cell.shot), cell.algorithm)
 
 
 def _difference(entry: Entry, other: Entry | None) -> dict[str, str]:

@@ -9,12 +9,11 @@ from itertools import combinations, groupby
 from pathlib import Path
 from typing import Any
 
-from experiments import PROTOCOLS
 from table import Comparison
 
 from metabench.leaderboard.estimate import estimate
+from metabench.leaderboard.evidence import Scored
 from metabench.leaderboard.tables import Entry, Tables, build_tables
-from metabench.runs.store import Store
 
 ORDERS = Path(__file__).parent / "orders.toml"
 
@@ -87,13 +86,13 @@ class Pair:
     order: str
 
 
-def orders(comparisons: Iterable[Comparison], store: Store) -> list[Pair]:
+def orders(comparisons: Iterable[Comparison], scored: Iterable[Scored]) -> list[Pair]:
     """Put published orders of methods beside ours.
 
     Args:
         comparisons: Settings that were repeated; the methods of one setting are a table, whoever
             published them.
-        store: Where ours are.
+        scored: Records of ours, without those of experiments.
 
     Returns:
         Every pair of methods that published numbers set apart and that ours has on the same test
@@ -103,12 +102,7 @@ def orders(comparisons: Iterable[Comparison], store: Store) -> list[Pair]:
         *_repeated(comparisons),
         *map(_elsewhere, tomllib.loads(ORDERS.read_text("utf-8"))["tables"]),
     ]
-    wanted = {method.algorithm for table in tables for method in table.methods}
-    ours = build_tables(
-        one
-        for one in store.scan_scored(tuple(wanted))
-        if not one.record.cell.protocol.startswith(PROTOCOLS)
-    )
+    ours = build_tables(scored)
     return [pair for table in tables for pair in _pairs(table, ours)]
 
 

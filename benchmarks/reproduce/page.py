@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
+from columns import Measured
 from experiments import Experiment
 from order import Pair
 from table import Comparison
@@ -19,8 +20,8 @@ episode digests, cost and device are in `leaderboards/reproduction/reproduction.
 an independent rerun: 0.5 points of accuracy at 5-way, 1.5 at 20-way, and 0.018 in average
 precision, two of FS-Mol's printed standard errors. Every row is one seed; intervals are 95 %,
 over what the CSV's `ci_over` says, and do not cover what training anew would change. *Meta-val*
-is the score on the validation classes after half the budget and at its end, where the learning
-rate is zero; what is tested are the best weights by it. *On* says where a row was run; budgets
+is the score on the validation classes after half the budget and at its end; what is tested are the
+best weights by it. *On* says where a row was run; budgets
 that two CPU cores cannot afford were run on a GPU.
 
 To repeat a row, or to resume one that was interrupted:
@@ -124,15 +125,15 @@ def _table(rows: list[Comparison]) -> Iterator[str]:
         )
 
 
-def _seen(one: Comparison | Experiment) -> str:
+def _seen(one: Measured) -> str:
     return f"{float(one.examples) / 1e6:.2g} M" if one.examples and one.examples != "0" else ""
 
 
-def _grown(one: Comparison | Experiment) -> str:
+def _grown(one: Measured) -> str:
     return f"{one.val_half} → {one.val_end}" if one.val_end else ""
 
 
-def _place(one: Comparison | Experiment) -> str:
+def _place(one: Measured) -> str:
     if not one.device:
         return ""
     full = filter(None, one.accelerator.split(" + "))

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from columns import costs, curve, measured
-from experiments import PROTOCOLS
+from columns import Measured, costs, curve, measured
 
 from metabench.leaderboard.evidence import Scored
 from metabench.leaderboard.tables import build_tables
-from metabench.runs.store import Store
 
 PUBLISHED = Path(__file__).parent / "published.csv"
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """One published setting; the fields are the columns of the CSV, in order.
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Measured):
+    """One published setting.
 
     Numbers are in the unit of the publication: accuracy in percent, gains in average precision as
     they are.
@@ -34,26 +32,12 @@ class Comparison:
         paper_by: Who published it.
         rerun: Numbers of independent reruns, joined by ``; ``.
         rerun_by: Whose they are.
-        ours: Our mean, if the setting was run.
-        ci95_low: Lower end of its 95 % interval.
-        ci95_high: Upper end.
-        ci_over: What the interval lets vary.
         margin: How far ours may lie from the paper or from a rerun.
         verdict: ``within`` the paper's margin or, failing that, ``within a rerun's``; ``above``,
             ``below`` or ``between`` all of them; for want of a score the cell's status, or
             ``not run``.
         algorithm: The suite's variant.
         encoder: The encoder.
-        examples: Meta-training examples seen, mean over seeds.
-        train_seconds: Time in meta-training, mean over seeds.
-        val_half: Score on meta-val after half the budget, mean over seeds.
-        val_end: The same at its end. A large step between the two says that training was cut short.
-        device: Where it was tested; a run that was interrupted may have been trained elsewhere too.
-        accelerator: The model of the graphics processor, if it was one.
-        precision: Of the arithmetic.
-        seeds: Number of seeds.
-        protocol_digest: SHA-256 of what the protocol fixes.
-        episodes_digest: Equal digest, equal test episodes.
         ordered: ``yes`` if this row, of several of its method, stands for it in the order.
     """
 
@@ -66,49 +50,24 @@ class Comparison:
     paper_by: str
     rerun: str
     rerun_by: str
-    ours: str
-    ci95_low: str
-    ci95_high: str
-    ci_over: str
     margin: str
     verdict: str
     algorithm: str
     encoder: str
-    examples: str
-    train_seconds: str
-    val_half: str
-    val_end: str
-    device: str
-    accelerator: str
-    precision: str
-    seeds: str
-    protocol_digest: str
-    episodes_digest: str
     ordered: str
 
 
-def compare(store: Store) -> list[Comparison]:
-    """Put every published setting beside the store's records.
+def compare(scored: list[Scored]) -> list[Comparison]:
+    """Put every published setting beside our records.
 
     Args:
-        store: Where `benchmarks/reproduce` ran the suites.
+        scored: Records of the suites, without those of experiments.
 
     Returns:
         One comparison per line of ``published.csv``, in its order.
     """
-    found = store.scan_scored()
-    scored = [one for one in found if not one.record.cell.protocol.startswith(PROTOCOLS)]
     with PUBLISHED.open(encoding="utf-8", newline="") as file:
         return [_compare(line, scored) for line in csv.DictReader(file)]
-
-
-def write(path: Path, kind: type, rows: Iterable[object]) -> None:
-    """Write a CSV of dataclass instances: the fields are its columns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(field.name for field in fields(kind))
-        writer.writerows(vars(row).values() for row in rows)
 
 
 def _compare(line: dict[str, str], scored: list[Scored]) -> Comparison:

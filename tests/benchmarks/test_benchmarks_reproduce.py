@@ -101,13 +101,14 @@ def test_experiments_are_no_rows(module, rng, tmp_path):
     cases = module("record_cases")
     table = module("table")
     cell = {"source": "omniglot", "algorithm": "meta-sgd-4-tasks"}
-    store = cases.Store(tmp_path)
     for name in ("omniglot-why-5w1s", "omniglot-reproduction-5w1s"):
-        assert not [one for one in table.compare(store) if one.ours]
-        cases.put(
-            tmp_path, cases.classified(rng, 0.9), protocol={"name": name, "way": len(name)}, **cell
-        )
-    (row,) = (one for one in table.compare(store) if one.ours)
+        protocol = {"name": name, "way": len(name)}
+        cases.put(tmp_path, cases.classified(rng, 0.9), protocol=protocol, **cell)
+    scored = list(cases.Store(tmp_path).scan_scored())
+    is_experiment = module("experiments").is_experiment
+    (row,) = (one for one in table.compare([s for s in scored if not is_experiment(s)]) if one.ours)
     assert (row.method, row.verdict) == ("Meta-SGD", "below")
-    (tried,) = module("experiments").experiments(store, {})
+    (tried,) = module("experiments").experiments(filter(is_experiment, scored), {})
     assert (tried.algorithm, tried.difference) == ("meta-sgd-4-tasks", "")
+    with pytest.raises(SystemExit, match="several protocols"):
+        table.compare(scored)
